@@ -1,0 +1,193 @@
+"""What a job is: its kinds, its states, the arrows between them, and the numbers that bound it.
+
+    queued -> in_progress -> completed | failed | errored | cancelled
+
+`completed` ran to its end, even if some items could not be removed. `failed` gave up having changed nothing;
+`errored` gave up after changing something, and its result says what. A terminal state never changes.
+A worker that yields or fails for the moment puts the job back to `queued`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ERRORED = "errored"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
+
+
+class JobKind(StrEnum):
+    DELETE_VERSIONS = "delete_versions"
+    DELETE_FLOW = "delete_flow"
+    SEND_MAIL = "send_mail"
+    POST_CALLBACK = "post_callback"
+
+    @property
+    def queue(self) -> str:
+        return _QUEUES[self]
+
+
+_QUEUES = {
+    JobKind.DELETE_VERSIONS: "bulk",
+    JobKind.DELETE_FLOW: "bulk",
+    JobKind.SEND_MAIL: "outbound",
+    JobKind.POST_CALLBACK: "outbound",
+}
+
+QUEUES = ("bulk", "outbound")
+"""One arq queue each, so that a slow receiver of letters never holds up a delete."""
+
+NOTIFICATION_KINDS = (JobKind.SEND_MAIL, JobKind.POST_CALLBACK)
+"""Jobs that tell somebody how another job ended."""
+
+DELETION_KINDS = (JobKind.DELETE_VERSIONS, JobKind.DELETE_FLOW)
+"""Jobs that move versions to the trash and account for each."""
+
+CHUNK_SIZE = 5_000
+"""Versions in one stored chunk of an accepted set; also the most one batch can take. 5,000 pairs are 60 kB."""
+
+LEASE_SECONDS = 15.0
+"""How long a claimed job may go without a transaction. With the rescuer's 5 s beat, recovery takes at most 20 s."""
+
+SLICE_SECONDS = 20.0
+"""A bulk job gives way to others after this long and stages itself again."""
+
+BATCH_SECONDS = 0.03
+"""What a batch should take. Its locks are held that long, so others' writes wait no longer; DESIGN allows 50 ms."""
+
+MOST_FAILURES = 12
+"""Tries without progress before a job gives up. With doubling waits from 1 s to 15 min this spans about an hour,
+so a restart of the mail server is survived and a wrong address is not tried for ever."""
+
+
+class Reason(StrEnum):
+    """Why a matched version was not removed."""
+
+    PROTECTED = "protected"
+    """It is Deployed, or about to be."""
+    CHANGED_SINCE = "changed_since"
+    """Its revision moved after the request was accepted."""
+    GONE = "gone"
+    """Somebody else removed it first."""
+    NOT_ATTEMPTED = "not_attempted"
+    """The job was cancelled or gave up before reaching it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job one worker holds for one attempt. It carries no progress: that is read from the row in each transaction."""
+
+    id: int
+    public_id: str
+    company_id: int
+    kind: JobKind
+    attempt: int
+    failures: int
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """One matched version that was not removed. `name` is None when nothing is left to read it from."""
+
+    version_id: int
+    name: str | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """How telling somebody about a job is going: the letter or callback it staged when it ended."""
+
+    kind: JobKind
+    job: str
+    target: str
+    status: JobStatus
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The whole record of a job, as every surface reads it. Times are aware and in UTC."""
+
+    id: int
+    public_id: str
+    company_id: int
+    application_id: int | None
+    flow_id: int | None
+    kind: JobKind
+    status: JobStatus
+    attempts: int
+    revision: int
+    """Rises with every change of the row; the id of its events."""
+    total: int | None
+    """Items to do, fixed at acceptance; None for jobs that are not about items."""
+    removed: int
+    failed: int
+    reasons: Mapping[str, int]
+    error_code: str | None
+    error_message: str | None
+    requested_by_type: str
+    requested_by_id: int | None
+    arguments: Mapping[str, object]
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    undo_until: datetime | None
+    notifications: tuple[Notification, ...] = field(default=())
+
+    @property
+    def done(self) -> int:
+        return self.removed + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class JobStory:
+    """What a letter or a callback tells about an ended job. `query` is the JSON text the caller sent."""
+
+    job: Job
+    company_name: str
+    flow_name: str | None
+    query: str | None
+    failures: tuple[FailedItem, ...]
+    """The first failures in id order, at most `STORY_FAILURES`."""
+
+
+STORY_FAILURES = 20
+"""Failed versions named in a letter: enough to see a pattern, few enough to read. The rest are counted."""
+
+
+class JobFailure(Exception):
+    """A job cannot go on. `code` is a stable word for programs, `message` a sentence for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")
+
+
+class PermanentFailure(JobFailure):
+    """Trying again cannot help: a refused address, a forbidden target."""
+
+
+class TransientFailure(JobFailure):
+    """Trying again may help. `retry_after` is the seconds the other side asked for, if it did."""
+
+    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(code, message)

@@ -1,0 +1,89 @@
+"""The environment, read once into one frozen value. Nothing else in Penstock looks at `os.environ`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SettingsError(ValueError):
+    """A variable in the environment cannot be used; the message names it and says what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator can decide. Each field names its variable; `.env.example` explains them."""
+
+    database_url: str | None
+    """DATABASE_URL: PostgreSQL 15 or newer, directly or through PgBouncer. None: the embedded server."""
+    database_direct_url: str | None
+    """DATABASE_DIRECT_URL: the same database without a pooler, for LISTEN. None: DATABASE_URL will do."""
+    redis_url: str | None
+    """REDIS_URL: Redis 6.2+ or Valkey. It only delivers; losing its data loses nothing. None: embedded."""
+    smtp_url: str | None
+    """SMTP_URL: smtp://user:password@host:port, smtp+starttls://… or smtps://…. None: letters fail, visibly."""
+    home: Path
+    """PENSTOCK_HOME: data, pid files, credentials and caught mail of the embedded mode."""
+    host: str
+    """PENSTOCK_HOST: the address the API listens on."""
+    port: int
+    """PENSTOCK_PORT: the port the API listens on."""
+    public_url: str
+    """PENSTOCK_PUBLIC_URL: how people reach the API, without a slash at the end; used in links we send out."""
+    workers: int
+    """PENSTOCK_WORKERS: worker processes that `penstock up` keeps running."""
+    undo_days: int
+    """PENSTOCK_UNDO_DAYS: how long deleted versions stay in the trash, 0 to 90 days."""
+    job_days: int
+    """PENSTOCK_JOB_DAYS: how long an ended job can be read before its address answers 410, 1 to 365 days."""
+    mail_from: str
+    """PENSTOCK_MAIL_FROM: the sender of every letter; its domain is used in Message-IDs."""
+    mail_domains: tuple[str, ...]
+    """PENSTOCK_MAIL_DOMAINS: the only domains letters may go to, comma separated; empty allows any."""
+    mail_daily_cap: int
+    """PENSTOCK_MAIL_DAILY_CAP: letters one company may cause in a UTC day."""
+    allow_private_targets: bool
+    """PENSTOCK_ALLOW_PRIVATE_TARGETS: whether callbacks may reach loopback and private addresses."""
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads and checks every variable. Raises SettingsError with one line an operator can act on."""
+    port = _integer(environment, "PENSTOCK_PORT", 8080, 0, 65535)
+    host = environment.get("PENSTOCK_HOST") or "127.0.0.1"
+    return Settings(
+        database_url=environment.get("DATABASE_URL") or None,
+        database_direct_url=environment.get("DATABASE_DIRECT_URL") or None,
+        redis_url=environment.get("REDIS_URL") or None,
+        smtp_url=environment.get("SMTP_URL") or None,
+        home=Path(environment.get("PENSTOCK_HOME") or ".penstock").absolute(),
+        host=host,
+        port=port,
+        public_url=(environment.get("PENSTOCK_PUBLIC_URL") or f"http://127.0.0.1:{port}").rstrip("/"),
+        workers=_integer(environment, "PENSTOCK_WORKERS", 1, 1, 64),
+        undo_days=_integer(environment, "PENSTOCK_UNDO_DAYS", 7, 0, 90),
+        job_days=_integer(environment, "PENSTOCK_JOB_DAYS", 30, 1, 365),
+        mail_from=environment.get("PENSTOCK_MAIL_FROM") or "penstock@localhost",
+        mail_domains=_words(environment.get("PENSTOCK_MAIL_DOMAINS", "")),
+        mail_daily_cap=_integer(environment, "PENSTOCK_MAIL_DAILY_CAP", 500, 0, 1_000_000),
+        allow_private_targets=_boolean(environment, "PENSTOCK_ALLOW_PRIVATE_TARGETS"),
+    )
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise SettingsError(f"{name} is {text!r}; set it to a whole number from {low} to {high}.")
+    return int(text)
+
+
+def _boolean(environment: Mapping[str, str], name: str) -> bool:
+    text = (environment.get(name) or "0").lower()
+    if text not in ("0", "1", "true", "false"):
+        raise SettingsError(f"{name} is {text!r}; set it to 1 or 0.")
+    return text in ("1", "true")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip().lower() for word in text.split(",") if word.strip())
