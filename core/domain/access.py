@@ -1,0 +1,106 @@
+"""Who asks, and what they may.
+
+A Losant token holds scopes: an operation RES.ACTION is open to `all.Application`, `all.Organization`, `all.User`,
+`RES.*` and `RES.ACTION`; one that only reads is open to the first three with `.read` as well, and every operation to
+the three with `.bounded` (Losant's endpoint table, API 1.30; contracts/losant.md 2). `flowVersions` and `flowVersion`
+are different resources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.domain.jobs import JobKind
+
+_ALL = ("all.Application", "all.Organization", "all.User")
+
+API_KEY_PREFIX = "pnk_"
+TOKEN_PREFIX = "pnt_"  # noqa: S105 - a prefix that leak scanners can look for, not a secret
+PREFIX_LENGTH = 10
+"""Characters of a key that lists show: the fixed prefix and 36 random bits, enough to tell two keys apart."""
+
+
+class ActorType(StrEnum):
+    API_TOKEN = "apiToken"  # noqa: S105 - Losant's word for the kind of caller
+    API_KEY = "apiKey"
+    JOB = "job"
+    CLI = "cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever asks: the first argument of every operation, and the only place a tenant comes from."""
+
+    company_id: int
+    actor_type: ActorType
+    actor_id: int | None
+    application_id: int | None = None
+    """None: not bound to one application of the company."""
+    scopes: frozenset[str] = frozenset()
+    remote: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """A stable name of the credential: `apiToken:7`."""
+        return f"{self.actor_type}:{self.actor_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What an operation asks of a token: its scope name, and whether it only reads."""
+
+    scope: str
+    reads: bool
+
+
+def admits(scopes: Collection[str], need: Need) -> bool:
+    """Whether a token with these scopes may do what is needed."""
+    resource = need.scope.partition(".")[0]
+    if need.scope in scopes or f"{resource}.*" in scopes:
+        return True
+    if any(name in scopes or f"{name}.bounded" in scopes for name in _ALL):
+        return True
+    return need.reads and any(f"{name}.read" in scopes for name in _ALL)
+
+
+ENQUEUES = {
+    JobKind.DELETE_VERSIONS: Need("flowVersions.delete", reads=False),
+    JobKind.DELETE_FLOW: Need("flow.delete", reads=False),
+}
+"""What it takes to enqueue a job of a kind. Whoever may enqueue it may also read, cancel and undo it."""
+
+
+def readable_kinds(principal: Principal) -> frozenset[JobKind]:
+    """The kinds of jobs this caller may read: all for a company's key, else those its scopes may enqueue.
+
+    Letters and callbacks belong to the job they tell about and go with any of its kinds.
+    """
+    if principal.actor_type is ActorType.API_KEY:
+        return frozenset(JobKind)
+    kinds = {kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need)}
+    return frozenset(kinds | {JobKind.SEND_MAIL, JobKind.POST_CALLBACK}) if kinds else frozenset()
+
+
+SCOPES = frozenset(
+    [f"{name}{suffix}" for name in _ALL for suffix in ("", ".read", ".bounded")]
+    + [f"flows.{action}" for action in ("*", "get", "getByVersion", "palette", "post")]
+    + [f"flow.{action}" for action in ("*", "get", "patch", "delete")]
+    + [f"flowVersions.{action}" for action in ("*", "get", "post", "delete")]
+    + [f"flowVersion.{action}" for action in ("*", "get", "patch", "delete")]
+    + [f"applicationJobLogs.{action}" for action in ("*", "get")]
+    + [f"applicationJobLog.{action}" for action in ("*", "get")]
+)
+"""The scopes a token can be created with."""
+
+
+def new_credential(prefix: str, random_text: Callable[[int], str]) -> str:
+    """A token or key: a prefix that leak scanners can look for and 256 random bits. Shown once, stored as a digest."""
+    return prefix + random_text(32)
+
+
+def credential_digest(credential: str) -> bytes:
+    """What is stored and looked up. SHA-256 suffices: a random 256-bit value cannot be guessed from it."""
+    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()

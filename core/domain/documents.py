@@ -1,0 +1,274 @@
+"""Strict JSON in: one parse that refuses whatever could be read in two ways, and keeps the text as it was sent.
+
+Refused, with the path: duplicate keys, NUL, lone surrogates, numbers that are not finite, integers over 64 digits,
+nesting over 64. Everything a request brings goes through here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from core.domain.errors import Invalid
+
+MOST_DEPTH = 64
+MOST_INTEGER_DIGITS = 64
+
+_MOST_KEY_SHOWN = 64
+
+Json = Any
+"""Whatever JSON can say: dict, list, str, int, float, bool or None."""
+
+_BLANK = " \t\n\r"
+
+
+class _BracketsAndQuotes(dict[int, str | None]):
+    """For str.translate: keeps brackets, as square ones, and quotes; drops the rest, of whatever script."""
+
+    def __missing__(self, code: int) -> str | None:
+        return None
+
+
+_BRACKETS_AND_QUOTES = _BracketsAndQuotes({ord("["): "[", ord("{"): "[", ord("]"): "]", ord("}"): "]", ord('"'): '"'})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON object: its value, and the text of each member exactly as it was sent."""
+
+    value: dict[str, Json]
+    texts: dict[str, str]
+
+
+class _Suspect(Exception):
+    """Raised inside the fast parse when something must be refused; the slow one then finds out where."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Stands in the slow parse for a value that must be refused."""
+
+    problem: str
+
+
+class _Pairs(list[tuple[str, Json]]):
+    """An object of the slow parse, duplicates and all."""
+
+
+def parse_document(raw: bytes) -> Document:
+    """Parses the body of a request, which must be a JSON object in UTF-8.
+
+    Raises Invalid naming the path of the first thing refused. Linear in the size of the body, about 25 MB/s.
+    """
+    text = _decode(raw)
+    try:
+        document = _parse_members(text)
+        _check_shape(document.value, text)
+    except _Suspect:
+        raise _locate(text) from None
+    except json.JSONDecodeError as error:
+        raise Invalid(f"the body is not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise Invalid(f"is nested more than {MOST_DEPTH} deep") from None
+    return document
+
+
+def parse_json(text: str) -> Json:
+    """Parses one JSON value under the same rules; `query` parameters carry such texts."""
+    try:
+        value, end = _FAST.raw_decode(text, _skip(text, 0))
+        if _skip(text, end) != len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
+        _check_shape(value, text)
+    except _Suspect:
+        raise _locate(text) from None
+    except json.JSONDecodeError as error:
+        raise Invalid(f"is not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise Invalid(f"is nested more than {MOST_DEPTH} deep") from None
+    return value
+
+
+def member_path(path: str, key: str) -> str:
+    """The path of a member, fit to be printed: a hostile key is cut and its unprintable half pairs are escaped."""
+    shown = key[:_MOST_KEY_SHOWN].encode("utf-8", "backslashreplace").decode()
+    return f"{path}.{shown}" if path else shown
+
+
+def canonical_digest(value: Json) -> bytes:
+    """SHA-256 of the value's sorted compact JSON with exact integers."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"the body is not UTF-8: byte {error.start}") from None
+
+
+def _parse_members(text: str) -> Document:
+    """The outermost object member by member, so that each member's text is known; the rest is the C parser's."""
+    value: dict[str, Json] = {}
+    texts: dict[str, str] = {}
+    at = _expect(text, _skip(text, 0), "{", "the body must be a JSON object")
+    at = _skip(text, at)
+    while text[at : at + 1] != "}":
+        if value:
+            at = _skip(text, _expect(text, at, ",", "Expecting ',' delimiter"))
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+        key, at = _FAST.raw_decode(text, at)
+        start = _skip(text, _expect(text, _skip(text, at), ":", "Expecting ':' delimiter"))
+        if key in value:
+            raise _Suspect
+        value[key], end = _FAST.raw_decode(text, start)
+        texts[key] = text[start:end]
+        at = _skip(text, end)
+    if _skip(text, at + 1) != len(text):
+        raise json.JSONDecodeError("Extra data", text, at + 1)
+    return Document(value, texts)
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] and text[at] in _BLANK:
+        at += 1
+    return at
+
+
+def _expect(text: str, at: int, character: str, message: str) -> int:
+    if text[at : at + 1] != character:
+        raise json.JSONDecodeError(message, text, at)
+    return at + 1
+
+
+def _check_shape(value: Json, text: str) -> None:
+    """Depth and characters. The text tells cheaply that most bodies need no walk."""
+    if ("\\u" in text and next(_refusals(value), None)) or _is_too_deep(text):
+        raise _Suspect
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether valid JSON is nested over MOST_DEPTH, without walking it.
+
+    Only the brackets outside of strings are left over, all of one kind; removing every `[]` then takes away exactly
+    one level at a time.
+    """
+    bare = text.replace("\\\\", "").replace('\\"', "").translate(_BRACKETS_AND_QUOTES)
+    levels = "".join(bare.split('"')[::2])
+    if len(levels) <= 2 * MOST_DEPTH:
+        return False
+    for _ in range(MOST_DEPTH):
+        levels = levels.replace("[]", "")
+        if not levels:
+            return False
+    return True
+
+
+def _locate(text: str) -> Invalid:
+    """Finds the first thing refused, in a second, slower parse."""
+    try:
+        value = _SLOW.decode(text)
+    except RecursionError:
+        return Invalid(f"is nested more than {MOST_DEPTH} deep")
+    except json.JSONDecodeError as error:
+        return Invalid(f"the body is not JSON: {error.msg} at character {error.pos}")
+    path, problem = next(_refusals(value))
+    return Invalid(problem, path)
+
+
+def _refusals(value: Json) -> Iterator[tuple[str, str]]:
+    """Every refused thing as (path, problem), in the order of the text; without recursion, so of any depth."""
+    stack: list[tuple[str, Json, int]] = [("", value, 1)]
+    while stack:
+        path, item, depth = stack.pop()
+        if isinstance(item, _Refused):
+            yield path, item.problem
+        elif isinstance(item, str):
+            if problem := _text_problem(item):
+                yield path, problem
+        elif isinstance(item, (dict, list)):
+            if depth > MOST_DEPTH:
+                yield path, f"is nested more than {MOST_DEPTH} deep"
+                continue
+            children = list(_children(path, item))
+            seen: set[str] = set()
+            for key, child, _ in children:
+                if key is not None and (problem := _key_problem(key, seen)):
+                    yield child, problem
+            stack.extend((child, entry, depth + 1) for _, child, entry in reversed(children))
+
+
+def _children(path: str, item: Json) -> Iterator[tuple[str | None, str, Json]]:
+    if isinstance(item, _Pairs):
+        for key, entry in item:
+            yield key, member_path(path, key), entry
+    elif isinstance(item, dict):
+        for key, entry in item.items():
+            yield key, member_path(path, key), entry
+    else:
+        for index, entry in enumerate(item):
+            yield None, f"{path}[{index}]", entry
+
+
+def _key_problem(key: str, seen: set[str]) -> str | None:
+    if key in seen:
+        return "is given twice"
+    seen.add(key)
+    return _text_problem(key)
+
+
+def _text_problem(text: str) -> str | None:
+    if "\0" in text:
+        return "must not contain NUL"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "must not contain half of a surrogate pair"
+    return None
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise _Suspect
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise _Suspect
+    return number
+
+
+def _short(text: str) -> int:
+    if len(text.lstrip("-")) > MOST_INTEGER_DIGITS:
+        raise _Suspect
+    return int(text)
+
+
+def _constant(_: str) -> Json:
+    raise _Suspect
+
+
+def _finite_or_refused(text: str) -> Json:
+    number = float(text)
+    return _Refused("is too large a number") if number in (float("inf"), float("-inf")) else number
+
+
+def _short_or_refused(text: str) -> Json:
+    if len(text.lstrip("-")) > MOST_INTEGER_DIGITS:
+        return _Refused(f"has more than {MOST_INTEGER_DIGITS} digits")
+    return int(text)
+
+
+_FAST = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_int=_short, parse_constant=_constant)
+_SLOW = json.JSONDecoder(
+    object_pairs_hook=_Pairs,
+    parse_float=_finite_or_refused,
+    parse_int=_short_or_refused,
+    parse_constant=lambda name: _Refused(f"{name} is not a JSON number"),
+)

@@ -1,0 +1,84 @@
+"""A flow version: one kept copy of a flow's content, and the rules for its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.domain.errors import Invalid
+from core.domain.identifiers import is_hex_id
+
+RESERVED_NAMES = frozenset({"develop", "default"})
+"""Losant's words for the draft and for the deployed version."""
+
+MOST_NAME = 255
+MOST_NOTES = 32_767
+
+
+class VersionStatus(StrEnum):
+    DRAFT = "Draft"
+    INACTIVE = "Inactive"
+    DEPLOYED = "Deployed"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a version keeps: its body as JSON text, exactly as received, and the digest of its canonical form."""
+
+    body: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as it stands. Times are aware and in UTC."""
+
+    id: int
+    company_id: int
+    flow_id: int
+    iteration: int
+    name: str | None
+    status: VersionStatus
+    enabled: bool
+    notes: str | None
+    body: str
+    digest: bytes
+    revision: int
+    deployed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    created_by_type: str
+    created_by_id: int | None
+    updated_by_type: str
+    updated_by_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What a caller gives to make a version."""
+
+    name: str
+    enabled: bool
+    notes: str | None
+    content: Content
+
+
+def check_name(name: str) -> str:
+    """The name, if a version may be called that.
+
+    Raises Invalid for reserved names, for text of 24 hex digits, which would be taken for an id, and for lengths
+    outside 1 to 255 characters.
+    """
+    if not 1 <= len(name) <= MOST_NAME:
+        raise Invalid(f"must have 1 to {MOST_NAME} characters", "version")
+    if name in RESERVED_NAMES:
+        raise Invalid(f'"{name}" is reserved', "version")
+    if is_hex_id(name):
+        raise Invalid("a name of 24 hexadecimal digits would be taken for an id", "version")
+    return name
+
+
+def fold(name: str) -> str:
+    """The name as case-insensitive queries compare it: Unicode case folding, the same on every server."""
+    return name.casefold()

@@ -1,0 +1,215 @@
+"""Credentials: who a request is from, and making, listing and revoking them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import asyncpg
+
+from core.domain.access import (
+    API_KEY_PREFIX,
+    PREFIX_LENGTH,
+    SCOPES,
+    TOKEN_PREFIX,
+    ActorType,
+    Principal,
+    credential_digest,
+    new_credential,
+)
+from core.domain.errors import Invalid, NotFound, Unauthenticated
+from core.store import applications, audit_events, companies, tokens
+from core.store.database import Connection, Database
+
+MOST_CREDENTIAL = 512
+"""Characters of a credential worth looking up; ours have 47."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """A credential just made. `secret` is not kept anywhere: show it once."""
+
+    id: int
+    secret: str
+
+
+async def authenticate(database: Database, credential: str, *, bearer: bool, remote: str | None) -> Principal:
+    """Who sent this token (`bearer`) or raw API key. Raises Unauthenticated for whatever opens nothing."""
+    if not 0 < len(credential) <= MOST_CREDENTIAL:
+        raise Unauthenticated
+    digest = credential_digest(credential)
+    async with database.connection() as connection:
+        row = await (tokens.find_token if bearer else tokens.find_key)(connection, digest)
+    if row is None:
+        raise Unauthenticated
+    if not bearer:
+        return Principal(row["company_id"], ActorType.API_KEY, row["id"], remote=remote)
+    return Principal(
+        row["company_id"],
+        ActorType.API_TOKEN,
+        row["id"],
+        application_id=row["application_id"],
+        scopes=frozenset(row["scopes"]),
+        remote=remote,
+    )
+
+
+async def create_company(
+    principal: Principal, database: Database, name: str, *, parent_id: int | None, webhook_secret: str
+) -> tuple[int, int]:
+    """A tenant with its default application and what signs its callbacks; returns both ids.
+
+    The principal's own company is ignored: only the command line makes companies. Raises NotFound for the parent.
+    """
+
+    async def work(connection: Connection) -> tuple[int, int]:
+        company_id = await companies.create(connection, name, parent_id)
+        application_id = await applications.create(connection, company_id, "Default", is_default=True)
+        await companies.create_secret(connection, company_id, webhook_secret)
+        maker = replace(principal, company_id=company_id)
+        await audit_events.record(connection, maker, "company.create", ("company", company_id), details={"name": name})
+        return company_id, application_id
+
+    return await database.transaction(work)
+
+
+async def create_application(principal: Principal, database: Database, name: str) -> int:
+    """One more application of the principal's company. Raises NotFound when there is no such company."""
+
+    async def work(connection: Connection) -> int:
+        application_id = await applications.create(connection, principal.company_id, name)
+        await audit_events.record(
+            connection, principal, "application.create", ("application", application_id), details={"name": name}
+        )
+        return application_id
+
+    return await database.transaction(work)
+
+
+async def create_token(
+    principal: Principal,
+    database: Database,
+    application_id: int,
+    *,
+    name: str,
+    scopes: Collection[str],
+    expires_at: datetime | None,
+    random_text: Callable[[int], str],
+) -> NewCredential:
+    """A bearer token of one application. Raises Invalid for an unknown scope, NotFound for the application."""
+    unknown = sorted(set(scopes) - SCOPES)
+    if unknown or not scopes:
+        raise Invalid(f"{', '.join(unknown) or 'nothing'} is no scope; there are {', '.join(sorted(SCOPES))}", "scope")
+    secret = new_credential(TOKEN_PREFIX, random_text)
+
+    async def work(connection: Connection) -> NewCredential:
+        if await applications.find_company(connection, application_id) != principal.company_id:
+            raise NotFound("Application was not found")
+        token_id = await tokens.create_token(
+            connection,
+            company_id=principal.company_id,
+            application_id=application_id,
+            name=name,
+            prefix=secret[:PREFIX_LENGTH],
+            digest=credential_digest(secret),
+            scopes=scopes,
+            expires_at=expires_at,
+        )
+        details = {"name": name, "scopes": sorted(scopes)}
+        await audit_events.record(connection, principal, "token.create", ("token", token_id), details=details)
+        return NewCredential(token_id, secret)
+
+    return await database.transaction(work)
+
+
+async def create_key(
+    principal: Principal, database: Database, *, name: str, random_text: Callable[[int], str]
+) -> NewCredential:
+    """An API key of the principal's company. Raises NotFound when there is no such company."""
+    secret = new_credential(API_KEY_PREFIX, random_text)
+
+    async def work(connection: Connection) -> NewCredential:
+        key_id = await tokens.create_key(
+            connection,
+            company_id=principal.company_id,
+            name=name,
+            prefix=secret[:PREFIX_LENGTH],
+            digest=credential_digest(secret),
+        )
+        await audit_events.record(connection, principal, "key.create", ("key", key_id), details={"name": name})
+        return NewCredential(key_id, secret)
+
+    return await database.transaction(work)
+
+
+async def revoke_token(principal: Principal, database: Database, token_id: int) -> bool:
+    """Closes a token from this commit on; False if there is none to close."""
+    return await _revoke(principal, database, "token", token_id, tokens.revoke_token)
+
+
+async def revoke_key(principal: Principal, database: Database, key_id: int) -> bool:
+    """Closes an API key from this commit on; False if there is none to close."""
+    return await _revoke(principal, database, "key", key_id, tokens.revoke_key)
+
+
+async def find_application_company(database: Database, application_id: int) -> int:
+    """Whose an application is, for the command line. Raises NotFound."""
+    async with database.connection() as connection:
+        company_id = await applications.find_company(connection, application_id)
+    if company_id is None:
+        raise NotFound("Application was not found")
+    return company_id
+
+
+async def list_companies(database: Database) -> list[asyncpg.Record]:
+    async with database.connection() as connection:
+        return await companies.list_all(connection)
+
+
+async def list_applications(database: Database, company_id: int) -> list[asyncpg.Record]:
+    async with database.connection() as connection:
+        return await applications.list_of(connection, company_id)
+
+
+async def list_tokens(database: Database, application_id: int) -> list[asyncpg.Record]:
+    async with database.connection() as connection:
+        return await tokens.list_tokens(connection, application_id)
+
+
+async def list_keys(database: Database, company_id: int) -> list[asyncpg.Record]:
+    async with database.connection() as connection:
+        return await tokens.list_keys(connection, company_id)
+
+
+async def find_company(database: Database, name: str) -> int | None:
+    """The oldest company of that name."""
+    async with database.connection() as connection:
+        return await companies.find_by_name(connection, name)
+
+
+async def find_default_application(database: Database, company_id: int) -> int:
+    """The application every company is born with. Raises NotFound for an unknown company."""
+    async with database.connection() as connection:
+        application_id = await applications.find_default(connection, company_id)
+    if application_id is None:
+        raise NotFound("Company was not found")
+    return application_id
+
+
+async def _revoke(
+    principal: Principal,
+    database: Database,
+    noun: str,
+    credential_id: int,
+    close: Callable[[Connection, int], Awaitable[int | None]],
+) -> bool:
+    async def work(connection: Connection) -> bool:
+        company_id = await close(connection, credential_id)
+        if company_id is None:
+            return False
+        actor = replace(principal, company_id=company_id)
+        await audit_events.record(connection, actor, f"{noun}.revoke", (noun, credential_id))
+        return True
+
+    return await database.transaction(work)

@@ -1,0 +1,224 @@
+"""Bulk deletion from acceptance to account: the main job.
+
+Accepting fixes the set. A batch is one transaction that fences, moves, counts and advances. Concluding accounts for
+every item that is left and stages the letter and the callback, in the transaction that ends the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.domain.access import ActorType, Principal
+from core.domain.errors import IdempotencyMismatch, NotFound
+from core.domain.jobs import CHUNK_SIZE, ClaimedJob, FailedItem, JobKind, JobStatus, Reason
+from core.domain.query import Combination
+from core.operations.flows import FLOW_UNKNOWN
+from core.store import audit_events, flow_versions, flows, idempotency_keys, job_items, jobs, mail_days
+from core.store.database import Connection, Database
+from core.store.idempotency_keys import Key
+from core.store.jobs import HeldJob, NewJob
+
+IDEMPOTENCY_WINDOW = timedelta(hours=48)
+"""A client that was down over a night and a day can still repeat its request without a second job."""
+
+ACCEPT_TIMEOUT = "20s"
+"""Fixing a set of a million takes about 2 s; a statement that needs more than this will not end well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the installation decides about deleting, and where new public ids come from."""
+
+    undo: timedelta
+    lease: timedelta
+    mail_daily_cap: int
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionRequest:
+    """A parsed request: the query as a tree and as the text that was sent, and whom to tell."""
+
+    query: Combination
+    query_text: str
+    email: str | None
+    callback_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction of a deletion did."""
+
+    items: int
+    finished: bool
+
+
+class JobLost(Exception):
+    """The job has moved on to another attempt or state: this worker's transaction was rolled back."""
+
+
+async def accept_deletion(
+    principal: Principal,
+    database: Database,
+    application_id: int,
+    flow_id: int,
+    request: DeletionRequest,
+    *,
+    public_id: str,
+    key: Key | None,
+) -> str:
+    """Fixes the set, stages the job, and returns its public id: the older job's, if the key was used before.
+
+    Raises NotFound for the flow, IdempotencyMismatch for a key that came with another request.
+    """
+
+    async def work(connection: Connection) -> str:
+        if key is not None and (taken := await idempotency_keys.take(connection, key, IDEMPOTENCY_WINDOW)):
+            return await _repeat(connection, principal, key, taken)
+        if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
+            raise NotFound(FLOW_UNKNOWN)
+        arguments = {"query": request.query_text, "email": request.email, "callbackUrl": request.callback_url}
+        new = NewJob(public_id, JobKind.DELETE_VERSIONS, arguments, application_id, flow_id, total=0)
+        job_id = await jobs.stage(connection, principal, new)
+        await connection.execute(f"SET LOCAL statement_timeout = '{ACCEPT_TIMEOUT}'")
+        total = await flow_versions.fix_set(
+            connection, job_id, principal.company_id, flow_id, request.query, CHUNK_SIZE
+        )
+        await jobs.set_total(connection, job_id, total)
+        if key is not None:
+            await idempotency_keys.bind(connection, key, job_id)
+        details = {"job": public_id, "matched": total}
+        await audit_events.record(connection, principal, "versions.delete", ("flow", flow_id), details=details)
+        return public_id
+
+    return await database.transaction(work)
+
+
+async def accept_flow_deletion(
+    principal: Principal, database: Database, application_id: int, flow_id: int, *, public_id: str
+) -> str:
+    """Undeploys and hides the flow at once, and stages the job that empties it. Raises NotFound."""
+
+    async def work(connection: Connection) -> str:
+        flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
+        if flow is None:
+            raise NotFound(FLOW_UNKNOWN)
+        await flow_versions.demote(connection, principal, flow_id)
+        await flows.hide(connection, principal.company_id, flow_id)
+        new = NewJob(public_id, JobKind.DELETE_FLOW, {"flow": flow.name}, application_id, flow_id, total=0)
+        job_id = await jobs.stage(connection, principal, new)
+        total = await job_items.fix_flow_set(connection, job_id, principal.company_id, flow_id)
+        await jobs.set_total(connection, job_id, total)
+        details = {"job": public_id, "versions": total}
+        await audit_events.record(connection, principal, "flow.delete", ("flow", flow_id), details=details)
+        return public_id
+
+    return await database.transaction(work)
+
+
+async def delete_batch(database: Database, job: ClaimedJob, *, limit: int, terms: Terms) -> Batch:
+    """Moves up to `limit` versions of the job's set to the trash, and ends the job after the last.
+
+    Raises JobLost, having changed nothing, when the job is no longer this worker's.
+    """
+
+    async def work(connection: Connection) -> Batch:
+        held = await jobs.hold(connection, job)
+        if held is None:
+            raise JobLost
+        if held.cancel_requested:
+            await conclude(connection, held, JobStatus.CANCELLED, None, terms)
+            return Batch(0, finished=True)
+        ids, revisions = await job_items.read_pairs(connection, held.id, held.position, limit)
+        if ids:
+            await _move(connection, held, (ids, revisions), terms)
+        if held.position >= (held.total or 0):
+            await conclude(connection, held, JobStatus.COMPLETED, None, terms)
+            return Batch(len(ids), finished=True)
+        await jobs.advance(connection, held, terms.lease)
+        return Batch(len(ids), finished=False)
+
+    return await database.transaction(work)
+
+
+async def conclude(
+    connection: Connection, held: HeldJob, status: JobStatus, error: tuple[str, str] | None, terms: Terms
+) -> None:
+    """Ends a job this transaction holds: accounts for what is left, and stages whoever wants to be told."""
+    left = (held.total or 0) - held.removed - held.failed
+    if left:
+        held.failed += left
+        held.reasons[Reason.NOT_ATTEMPTED] = held.reasons.get(Reason.NOT_ATTEMPTED, 0) + left
+    await jobs.conclude(connection, held, status, error)
+    if held.kind is JobKind.DELETE_FLOW and status is JobStatus.COMPLETED:
+        assert held.flow_id is not None, "the removal of a flow is about a flow"
+        purge_after = held.undo_until or await jobs.stamp_undo_until(connection, held.id, terms.undo)
+        await flows.move_to_trash(connection, held.company_id, held.flow_id, held.id, purge_after)
+    await audit_events.record(
+        connection,
+        _actor(held),
+        f"job.{status}",
+        ("job", held.id),
+        details={"kind": held.kind, "removed": held.removed, "failed": held.failed},
+    )
+    await _stage_notifications(connection, held, terms)
+
+
+async def _repeat(connection: Connection, principal: Principal, key: Key, taken: tuple[bytes, int]) -> str:
+    digest, job_id = taken
+    if digest != key.digest:
+        raise IdempotencyMismatch
+    job = await jobs.read_by_number(connection, principal.company_id, job_id)
+    assert job is not None, "a key refers to its job and goes with it"
+    return job.public_id
+
+
+async def _move(connection: Connection, held: HeldJob, pairs: tuple[list[int], list[int]], terms: Terms) -> None:
+    """Moves one batch and counts it in `held`. Locks follow the order everywhere: job, flow, versions."""
+    assert held.flow_id is not None, "a deletion is about a flow"
+    until = held.undo_until or await jobs.stamp_undo_until(connection, held.id, terms.undo)
+    await flows.lock_for_job(connection, held.company_id, held.flow_id)
+    left = await flow_versions.delete_batch(
+        connection,
+        company_id=held.company_id,
+        flow_id=held.flow_id,
+        pairs=pairs,
+        job_id=held.id,
+        reason="flow_deleted" if held.kind is JobKind.DELETE_FLOW else "bulk_deleted",
+        purge_after=until,
+    )
+    if left:
+        await job_items.record_failures(connection, held.id, left)
+    _count(held, len(pairs[0]), left)
+    details = {"from": held.position - len(pairs[0]), "to": held.position, "left": len(left)}
+    await audit_events.record(connection, _actor(held), "versions.remove", ("job", held.id), details=details)
+
+
+def _count(held: HeldJob, items: int, left: list[FailedItem]) -> None:
+    held.position += items
+    held.removed += items - len(left)
+    held.failed += len(left)
+    for item in left:
+        held.reasons[item.reason] = held.reasons.get(item.reason, 0) + 1
+
+
+async def _stage_notifications(connection: Connection, held: HeldJob, terms: Terms) -> None:
+    """One letter and one callback a job, each its own job: their failures never touch this one."""
+    asker = Principal(held.company_id, ActorType(held.requested_by_type), held.requested_by_id)
+    about = (held.application_id, held.flow_id, held.id)
+    if email := held.arguments.get("email"):
+        letter = NewJob(terms.new_id(), JobKind.SEND_MAIL, {"job_id": held.id, "to": email}, *about)
+        if await mail_days.count_letter(connection, held.company_id) <= terms.mail_daily_cap:
+            await jobs.stage(connection, asker, letter)
+        else:
+            reason = f"This company's {terms.mail_daily_cap} letters of today are used up."
+            await jobs.stage_refused(connection, asker, letter, "mail_daily_cap", reason)
+    if url := held.arguments.get("callbackUrl"):
+        callback = NewJob(terms.new_id(), JobKind.POST_CALLBACK, {"job_id": held.id, "url": url}, *about)
+        await jobs.stage(connection, asker, callback)
+
+
+def _actor(held: HeldJob) -> Principal:
+    return Principal(held.company_id, ActorType.JOB, held.id)

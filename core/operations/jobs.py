@@ -1,0 +1,296 @@
+"""What a caller, an operator and a worker can ask of jobs. Each function is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from core.domain.access import Principal, readable_kinds
+from core.domain.errors import Conflict, Forbidden, Gone, NotFound
+from core.domain.identifiers import is_public_id, parse_hex_id
+from core.domain.jobs import (
+    DELETION_KINDS,
+    MOST_FAILURES,
+    NOTIFICATION_KINDS,
+    ClaimedJob,
+    Job,
+    JobKind,
+    JobStatus,
+)
+from core.operations.deletions import JobLost, Terms, conclude
+from core.store import audit_events, job_items
+from core.store import jobs as store
+from core.store.database import Connection, Database
+from core.store.jobs import HeldJob, NewJob
+
+JOB_UNKNOWN = "Job was not found"
+"""The one answer for a job that never existed, another application's and another company's."""
+
+
+async def read_job(principal: Principal, database: Database, name: str) -> Job:
+    """A job by its 21 characters or, as Losant's job log does, by 24 hex digits.
+
+    Raises Forbidden when the caller's scope lets it read no jobs at all, Gone for one that has expired, and NotFound
+    for every other: unknown, another application's, another company's, of a kind the caller may not enqueue.
+    """
+    kinds = _kinds(principal)
+    async with database.connection() as connection:
+        job = await _find(connection, principal.company_id, name)
+        if job is None:
+            await _raise_if_expired(connection, principal, kinds, name)
+    if job is None or job.kind not in kinds or not _within(principal, job.application_id):
+        raise NotFound(JOB_UNKNOWN)
+    return job
+
+
+async def list_jobs(
+    principal: Principal,
+    database: Database,
+    *,
+    kinds: Collection[JobKind] | None,
+    statuses: Collection[JobStatus] | None,
+    limit: int,
+    offset: int,
+) -> tuple[list[Job], int]:
+    """Jobs the caller may read, newest first, and how many there are; letters and callbacks only when asked for."""
+    readable = _kinds(principal)
+    wanted = readable & set(DELETION_KINDS if kinds is None else kinds)
+    async with database.connection() as connection:
+        return await store.list_page(
+            connection,
+            principal.company_id,
+            kinds=wanted,
+            application_id=principal.application_id,
+            statuses=statuses,
+            limit=limit,
+            offset=offset,
+        )
+
+
+async def list_application_jobs(
+    principal: Principal, database: Database, application_id: int, *, limit: int, offset: int
+) -> tuple[list[Job], int]:
+    """Losant's job log of one application, newest first."""
+    async with database.connection() as connection:
+        return await store.list_page(
+            connection,
+            principal.company_id,
+            kinds=DELETION_KINDS,
+            application_id=application_id,
+            statuses=None,
+            limit=limit,
+            offset=offset,
+        )
+
+
+async def read_application_job(principal: Principal, database: Database, application_id: int, name: str) -> Job:
+    """One entry of an application's job log. Raises NotFound, and Gone for an expired one."""
+    async with database.connection() as connection:
+        job = await _find(connection, principal.company_id, name)
+        if job is None:
+            await _raise_if_expired(connection, principal, frozenset(DELETION_KINDS), name)
+    if job is None or job.kind not in DELETION_KINDS or job.application_id != application_id:
+        raise NotFound(JOB_UNKNOWN)
+    return job
+
+
+async def cancel_job(principal: Principal, database: Database, public_id: str, terms: Terms) -> Job:
+    """Ends a queued job now and a running one at its next batch; what was removed stays removed.
+
+    Raises Conflict for a job that has ended and for the removal of a flow, which is hidden already and would be left
+    half empty. Cancelling twice is the same as once.
+    """
+    job = await read_job(principal, database, public_id)
+
+    async def work(connection: Connection) -> None:
+        locked = await store.lock(connection, job.id, job.company_id)
+        if locked is None:
+            raise NotFound(JOB_UNKNOWN)
+        if locked.status.terminal:
+            raise Conflict(f"This job has already ended as {locked.status}.")
+        if job.kind is JobKind.DELETE_FLOW:
+            raise Conflict("The removal of a flow cannot be cancelled.")
+        await audit_events.record(connection, principal, "job.cancel", ("job", job.id))
+        if locked.status is JobStatus.QUEUED:
+            await conclude(connection, locked.held, JobStatus.CANCELLED, None, terms)
+        else:
+            await store.request_cancel(connection, job.id)
+
+    await database.transaction(work)
+    return await read_job(principal, database, public_id)
+
+
+async def complete_job(database: Database, job: ClaimedJob, terms: Terms) -> None:
+    """Ends a letter or callback that went out. Raises JobLost if the job is no longer this worker's."""
+
+    async def work(connection: Connection) -> None:
+        await conclude(connection, await _hold(connection, job), JobStatus.COMPLETED, None, terms)
+
+    await database.transaction(work)
+
+
+async def yield_job(database: Database, job: ClaimedJob) -> None:
+    """Gives way to other jobs: back to the queue at once, to go on where it stopped. Raises JobLost."""
+
+    async def work(connection: Connection) -> None:
+        await _hold(connection, job)
+        await store.restage(connection, job.id, after=0, failures=0, error=None)
+
+    await database.transaction(work)
+
+
+async def put_off_job(
+    database: Database, job: ClaimedJob, error: tuple[str, str], *, after: float, terms: Terms
+) -> bool:
+    """After a passing failure: back to the queue in `after` seconds; False if that was one failure too many.
+
+    Then the job has ended as failed, or as errored if it had already removed something. Raises JobLost.
+    """
+
+    async def work(connection: Connection) -> bool:
+        held = await _hold(connection, job)
+        if held.failures + 1 >= MOST_FAILURES:
+            await _give_up(connection, held, error, terms)
+            return False
+        await store.restage(connection, job.id, after=after, failures=1, error=error)
+        return True
+
+    return await database.transaction(work)
+
+
+async def fail_job(database: Database, job: ClaimedJob, error: tuple[str, str], terms: Terms) -> None:
+    """Ends a job that trying again cannot help. Raises JobLost."""
+
+    async def work(connection: Connection) -> None:
+        await _give_up(connection, await _hold(connection, job), error, terms)
+
+    await database.transaction(work)
+
+
+async def rescue_jobs(database: Database, limit: int, terms: Terms) -> int:
+    """Stages again up to `limit` jobs whose lease ran out, under a new attempt; returns how many it found.
+
+    A job that has cost worker after worker without progress ends instead of going round for ever.
+    """
+    error = ("worker_lost", "The worker that held this job stopped without a word.")
+
+    async def work(connection: Connection) -> int:
+        expired = await store.find_expired_leases(connection, limit)
+        for job_id, company_id in expired:
+            locked = await store.lock(connection, job_id, company_id)
+            assert locked is not None, "the row is locked by this transaction"
+            if locked.held.failures + 1 >= MOST_FAILURES:
+                await _give_up(connection, locked.held, error, terms)
+            else:
+                await store.restage(connection, job_id, after=0, failures=1, error=error)
+        return len(expired)
+
+    return await database.transaction(work)
+
+
+async def retry_job(principal: Principal, database: Database, job: Job, public_id: str) -> str:
+    """For operators: delivers a waiting job now, or stages a failed letter, callback or flow removal as a new job.
+
+    Returns the id of the job that will run. Raises Conflict for a running or completed job, and for a deletion of
+    versions that has ended: its set is of its own time, so the request is to be sent again.
+    """
+
+    async def work(connection: Connection) -> str:
+        locked = await store.lock(connection, job.id, job.company_id)
+        if locked is None:
+            raise NotFound(JOB_UNKNOWN)
+        if locked.status in (JobStatus.IN_PROGRESS, JobStatus.COMPLETED):
+            raise Conflict(f"This job is {locked.status}.")
+        await audit_events.record(connection, principal, "job.retry", ("job", job.id))
+        await store.hint(connection)
+        if locked.status is JobStatus.QUEUED:
+            await store.restage(connection, job.id, after=0, failures=0, error=None)
+            return job.public_id
+        return await _stage_copy(connection, principal, locked.held, public_id)
+
+    return await database.transaction(work)
+
+
+async def discard_job(principal: Principal, database: Database, job: Job, terms: Terms) -> None:
+    """For operators: ends a job of any kind but the removal of a flow, without waiting for its worker."""
+
+    async def work(connection: Connection) -> None:
+        locked = await store.lock(connection, job.id, job.company_id)
+        if locked is None:
+            raise NotFound(JOB_UNKNOWN)
+        if locked.status.terminal:
+            raise Conflict(f"This job has already ended as {locked.status}.")
+        if job.kind is JobKind.DELETE_FLOW:
+            raise Conflict("The removal of a flow cannot be discarded: it would leave a hidden flow half empty.")
+        await audit_events.record(connection, principal, "job.discard", ("job", job.id))
+        await conclude(connection, locked.held, JobStatus.CANCELLED, None, terms)
+
+    await database.transaction(work)
+
+
+async def expire_jobs(database: Database, *, older_than: timedelta, limit: int) -> int:
+    """Turns up to `limit` jobs that ended longer ago than `older_than` into tombstones; returns how many."""
+
+    async def work(connection: Connection) -> int:
+        return await store.expire(connection, older_than=older_than, limit=limit)
+
+    return await database.transaction(work)
+
+
+async def _give_up(connection: Connection, held: HeldJob, error: tuple[str, str], terms: Terms) -> None:
+    status = JobStatus.ERRORED if held.removed else JobStatus.FAILED
+    await conclude(connection, held, status, error, terms)
+
+
+async def _stage_copy(connection: Connection, principal: Principal, held: HeldJob, public_id: str) -> str:
+    if held.kind is JobKind.DELETE_VERSIONS:
+        raise Conflict("A deletion that has ended is not repeated, because its set was fixed then; send it again.")
+    asker = Principal(held.company_id, principal.actor_type, principal.actor_id)
+    parent_id = int(str(held.arguments["job_id"])) if held.kind in NOTIFICATION_KINDS else None
+    total = None if held.kind in NOTIFICATION_KINDS else 0
+    new = NewJob(public_id, held.kind, held.arguments, held.application_id, held.flow_id, parent_id, total)
+    job_id = await store.stage(connection, asker, new)
+    if held.kind is JobKind.DELETE_FLOW:
+        assert held.flow_id is not None, "the removal of a flow is about a flow"
+        await store.set_total(
+            connection, job_id, await job_items.fix_flow_set(connection, job_id, held.company_id, held.flow_id)
+        )
+    return public_id
+
+
+async def _hold(connection: Connection, job: ClaimedJob) -> HeldJob:
+    held = await store.hold(connection, job)
+    if held is None:
+        raise JobLost
+    return held
+
+
+async def _find(connection: Connection, company_id: int, name: str) -> Job | None:
+    if is_public_id(name):
+        return await store.read(connection, company_id, name)
+    number = parse_hex_id(name)
+    return await store.read_by_number(connection, company_id, number) if number is not None else None
+
+
+async def _raise_if_expired(
+    connection: Connection, principal: Principal, kinds: Collection[JobKind], name: str
+) -> None:
+    tombstone = await store.find_tombstone(
+        connection,
+        principal.company_id,
+        public_id=name if is_public_id(name) else None,
+        number=parse_hex_id(name),
+    )
+    if tombstone and tombstone["kind"] in kinds and _within(principal, tombstone["application_id"]):
+        raise Gone
+
+
+def _within(principal: Principal, application_id: int | None) -> bool:
+    return principal.application_id is None or principal.application_id == application_id
+
+
+def _kinds(principal: Principal) -> frozenset[JobKind]:
+    kinds = readable_kinds(principal)
+    if not kinds:
+        raise Forbidden
+    return kinds

@@ -1,0 +1,236 @@
+"""Flow versions and their trash: one typed function per query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from core.domain.access import Principal
+from core.domain.jobs import FailedItem, Reason
+from core.domain.query import Combination
+from core.domain.versions import Content, NewVersion, Version, VersionStatus, fold
+from core.store.database import Connection
+from core.store.predicates import compile_query
+from core.store.queries import query
+
+_INSERT = query("flow_versions.insert_version")
+_READ_BY_ID = query("flow_versions.read_version_by_id")
+_READ_BY_NAME = query("flow_versions.read_version_by_name")
+_LOCK_BY_ID = query("flow_versions.lock_version_by_id")
+_LOCK_BY_NAME = query("flow_versions.lock_version_by_name")
+_READ_LOCKED = query("flow_versions.read_locked_version")
+_REPLACE = query("flow_versions.replace_version")
+_DEMOTE = query("flow_versions.demote_deployed")
+_PROMOTE = query("flow_versions.promote_version")
+_DELETE = query("flow_versions.delete_version")
+_KEEP_REPLACED = query("flow_versions.keep_replaced")
+_DELETE_BATCH = query("flow_versions.delete_batch")
+_EXPLAIN_LEFT = query("flow_versions.explain_left")
+_LIST = query("flow_versions.list_versions")
+_FIX_SET = query("flow_versions.fix_set")
+_COUNT = query("flow_versions.count_versions")
+_PURGE = query("deleted_versions.purge_versions")
+_PURGE_FLOWS = query("deleted_versions.purge_flows")
+
+SORTS = {"version": "v.name", "id": "v.id", "creationDate": "v.created_at", "lastUpdated": "v.updated_at"}
+"""What a list can be sorted by: the caller's word and our column."""
+
+BATCH_MEMORY = "32MB"
+"""Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What deploying changes in a version, for the audit trail."""
+
+    id: int
+    digest: bytes
+
+
+async def insert(
+    connection: Connection, principal: Principal, flow_id: int, iteration: int, version: NewVersion
+) -> Version:
+    """A new Inactive version. Raises AlreadyExists, through the constraint, when the name is taken."""
+    row = await connection.fetchrow(
+        _INSERT,
+        principal.company_id,
+        flow_id,
+        iteration,
+        version.name,
+        fold(version.name),
+        VersionStatus.INACTIVE,
+        version.enabled,
+        version.notes,
+        version.content.body,
+        version.content.digest,
+        principal.actor_type,
+        principal.actor_id,
+    )
+    return _version(row)
+
+
+async def insert_draft(
+    connection: Connection, principal: Principal, flow_id: int, iteration: int, content: Content
+) -> Version:
+    """The flow's Draft; the one_draft index refuses a second."""
+    row = await connection.fetchrow(
+        _INSERT,
+        principal.company_id,
+        flow_id,
+        iteration,
+        None,
+        None,
+        VersionStatus.DRAFT,
+        True,
+        None,
+        content.body,
+        content.digest,
+        principal.actor_type,
+        principal.actor_id,
+    )
+    return _version(row)
+
+
+async def read(
+    connection: Connection, company_id: int, application_id: int, flow_id: int, *, version_id: int | None, name: str
+) -> tuple[Version, str] | None:
+    """By id where the flow has such an id, else by name; with the flow's class."""
+    row = None
+    if version_id is not None:
+        row = await connection.fetchrow(_READ_BY_ID, company_id, application_id, flow_id, version_id)
+    if row is None:
+        row = await connection.fetchrow(_READ_BY_NAME, company_id, application_id, flow_id, name)
+    return (_version(row), row["flow_class"]) if row else None
+
+
+async def lock(
+    connection: Connection, company_id: int, flow_id: int, *, version_id: int | None, name: str | None
+) -> Version | None:
+    """Holds the version, then reads it in a later statement; None if the locked flow has none such."""
+    found = None
+    if version_id is not None:
+        found = await connection.fetchval(_LOCK_BY_ID, company_id, flow_id, version_id)
+    if found is None and name is not None:
+        found = await connection.fetchval(_LOCK_BY_NAME, company_id, flow_id, name)
+    if found is None:
+        return None
+    row = await connection.fetchrow(_READ_LOCKED, company_id, found)
+    return _version(row) if row else None
+
+
+async def replace(connection: Connection, principal: Principal, version_id: int, new: NewVersion) -> Version:
+    """Gives a locked version new content; the old one must have been put into the trash before."""
+    row = await connection.fetchrow(
+        _REPLACE,
+        principal.company_id,
+        version_id,
+        new.enabled,
+        new.notes,
+        new.content.body,
+        new.content.digest,
+        principal.actor_type,
+        principal.actor_id,
+    )
+    return _version(row)
+
+
+async def keep_replaced(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> None:
+    await connection.execute(_KEEP_REPLACED, company_id, version_id, keep)
+
+
+async def demote(connection: Connection, principal: Principal, flow_id: int) -> Standing | None:
+    """Makes the flow's deployed version inactive; None if it has none."""
+    row = await connection.fetchrow(_DEMOTE, principal.company_id, flow_id, principal.actor_type, principal.actor_id)
+    return Standing(row["id"], row["digest"]) if row else None
+
+
+async def promote(connection: Connection, principal: Principal, version_id: int) -> Standing:
+    row = await connection.fetchrow(
+        _PROMOTE, principal.company_id, version_id, principal.actor_type, principal.actor_id
+    )
+    return Standing(row["id"], row["digest"])
+
+
+async def delete(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> bool:
+    """Moves one version to the trash for `keep`; False if it is protected or was gone."""
+    return await connection.fetchval(_DELETE, company_id, version_id, keep) is not None
+
+
+async def delete_batch(
+    connection: Connection,
+    *,
+    company_id: int,
+    flow_id: int,
+    pairs: tuple[Sequence[int], Sequence[int]],
+    job_id: int,
+    reason: str,
+    purge_after: datetime,
+) -> list[FailedItem]:
+    """Moves (id, revision) pairs to the trash and returns those it left, each with its reason."""
+    ids, revisions = pairs
+    await connection.execute(f"SET LOCAL work_mem = '{BATCH_MEMORY}'")
+    left = await connection.fetchval(_DELETE_BATCH, company_id, flow_id, ids, revisions, job_id, reason, purge_after)
+    if not left:
+        return []
+    rows = await connection.fetch(_EXPLAIN_LEFT, company_id, left)
+    return [FailedItem(row["version_id"], row["name"], Reason(row["reason"])) for row in rows]
+
+
+async def fix_set(
+    connection: Connection, job_id: int, company_id: int, flow_id: int, matching: Combination, chunk: int
+) -> int:
+    """Stores the (id, revision) pairs a query matches as the job's chunks; returns how many there are."""
+    predicate = compile_query(matching, first=5)
+    statement = _FIX_SET.replace("/* query */ TRUE", predicate.sql)
+    sizes = await connection.fetch(statement, job_id, company_id, flow_id, chunk, *predicate.parameters)
+    return sum(row["size"] for row in sizes)
+
+
+async def list_page(
+    connection: Connection, company_id: int, flow_id: int, *, sort: str, descending: bool, limit: int, offset: int
+) -> tuple[list[Version], int]:
+    """A page of a flow's versions, and how many there are. The id breaks ties, so that pages never overlap."""
+    direction = "DESC" if descending else "ASC"
+    statement = _LIST.replace("/* order */ v.id", f"{SORTS[sort]} {direction}, v.id {direction}")
+    rows = await connection.fetch(statement, company_id, flow_id, limit, offset)
+    total: int = await connection.fetchval(_COUNT, company_id, flow_id)
+    return [_version(row) for row in rows], total
+
+
+async def purge(connection: Connection, limit: int) -> int:
+    """Ends up to `limit` versions whose time in the trash is over; returns how many."""
+    return _affected(await connection.execute(_PURGE, limit))
+
+
+async def purge_flows(connection: Connection, limit: int) -> int:
+    return _affected(await connection.execute(_PURGE_FLOWS, limit))
+
+
+def _affected(tag: str) -> int:
+    return int(tag.rpartition(" ")[2])
+
+
+def _version(row: asyncpg.Record) -> Version:
+    return Version(
+        id=row["id"],
+        company_id=row["company_id"],
+        flow_id=row["flow_id"],
+        iteration=row["iteration"],
+        name=row["name"],
+        status=VersionStatus(row["status"]),
+        enabled=row["enabled"],
+        notes=row["notes"],
+        body=row["body"],
+        digest=row["digest"],
+        revision=row["revision"],
+        deployed_at=row["deployed_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        created_by_type=row["created_by_type"],
+        created_by_id=row["created_by_id"],
+        updated_by_type=row["updated_by_type"],
+        updated_by_id=row["updated_by_id"],
+    )

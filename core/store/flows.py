@@ -1,0 +1,135 @@
+"""Flows: one typed function per query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from core.domain.access import Principal
+from core.domain.flows import Flow, FlowChange
+from core.store.database import Connection
+from core.store.queries import query
+
+_CREATE = query("flows.create_flow")
+_READ = query("flows.read_flow")
+_LIST = query("flows.list_flows")
+_COUNT = query("flows.count_flows")
+_FIND_APPLICATION = query("flows.find_application")
+_LOCK = query("flows.lock_flow")
+_LOCK_FOR_JOB = query("flows.lock_flow_of_job")
+_TAKE_ITERATION = query("flows.take_iteration")
+_UPDATE = query("flows.update_flow")
+_HIDE = query("flows.hide_flow")
+_MOVE = query("flows.move_flow_to_trash")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFlow:
+    """A flow that this transaction holds."""
+
+    id: int
+    name: str
+    flow_class: str
+
+
+async def create(
+    connection: Connection,
+    principal: Principal,
+    application_id: int,
+    *,
+    name: str,
+    description: str | None,
+    flow_class: str,
+    enabled: bool,
+) -> Flow:
+    row = await connection.fetchrow(
+        _CREATE,
+        principal.company_id,
+        application_id,
+        name,
+        description,
+        flow_class,
+        enabled,
+        principal.actor_type,
+        principal.actor_id,
+    )
+    return _flow(row)
+
+
+async def read(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
+    row = await connection.fetchrow(_READ, company_id, application_id, flow_id)
+    return _flow(row) if row else None
+
+
+async def list_page(
+    connection: Connection, company_id: int, application_id: int, *, limit: int, offset: int
+) -> tuple[list[Flow], int]:
+    """A page by name, and how many flows there are."""
+    rows = await connection.fetch(_LIST, company_id, application_id, limit, offset)
+    total: int = await connection.fetchval(_COUNT, company_id, application_id)
+    return [_flow(row) for row in rows], total
+
+
+async def has_application(connection: Connection, company_id: int, application_id: int) -> bool:
+    return await connection.fetchval(_FIND_APPLICATION, company_id, application_id) is not None
+
+
+async def lock(connection: Connection, company_id: int, application_id: int, flow_id: int) -> LockedFlow | None:
+    """Holds the flow until the transaction ends; None if the caller has no such flow."""
+    row = await connection.fetchrow(_LOCK, company_id, application_id, flow_id)
+    return LockedFlow(row["id"], row["name"], row["flow_class"]) if row else None
+
+
+async def lock_for_job(connection: Connection, company_id: int, flow_id: int) -> None:
+    """The same for a job's batch, also when the flow is hidden by its removal."""
+    await connection.fetchval(_LOCK_FOR_JOB, company_id, flow_id)
+
+
+async def take_iteration(connection: Connection, flow_id: int) -> int:
+    """The next ordinal of a flow this transaction has locked."""
+    iteration: int = await connection.fetchval(_TAKE_ITERATION, flow_id)
+    return iteration
+
+
+async def update(connection: Connection, principal: Principal, flow_id: int, change: FlowChange) -> None:
+    await connection.fetchval(
+        _UPDATE,
+        principal.company_id,
+        flow_id,
+        change.name,
+        change.enabled,
+        change.description,
+        principal.actor_type,
+        principal.actor_id,
+    )
+
+
+async def hide(connection: Connection, company_id: int, flow_id: int) -> None:
+    await connection.execute(_HIDE, company_id, flow_id)
+
+
+async def move_to_trash(
+    connection: Connection, company_id: int, flow_id: int, job_id: int, purge_after: datetime
+) -> None:
+    await connection.execute(_MOVE, company_id, flow_id, job_id, purge_after)
+
+
+def _flow(row: asyncpg.Record) -> Flow:
+    return Flow(
+        id=row["id"],
+        company_id=row["company_id"],
+        application_id=row["application_id"],
+        name=row["name"],
+        description=row["description"],
+        flow_class=row["flow_class"],
+        enabled=row["enabled"],
+        deployed_version_id=row["deployed_version_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        created_by_type=row["created_by_type"],
+        created_by_id=row["created_by_id"],
+        updated_by_type=row["updated_by_type"],
+        updated_by_id=row["updated_by_id"],
+    )

@@ -1,0 +1,364 @@
+"""Jobs: staged by operations, delivered by the relay, moved by the worker that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+import orjson
+
+from core.domain.access import Principal
+from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus, Notification
+from core.store.database import Connection
+from core.store.queries import query
+
+_STAGE = query("jobs.stage_job")
+_STAGE_REFUSED = query("jobs.stage_refused_job")
+_SET_TOTAL = query("jobs.set_total")
+_SERIALIZE_RELAYS = query("jobs.serialize_relays")
+_CLAIM_STAGED = query("jobs.claim_staged")
+_MARK_DELIVERED = query("jobs.mark_delivered")
+_RELEASE_STAGED = query("jobs.release_staged")
+_NEXT_DELIVERY_IN = query("jobs.next_delivery_in")
+_CLAIM = query("jobs.claim_job")
+_HOLD = query("jobs.hold_job")
+_LOCK = query("jobs.lock_job")
+_READ_LOCKED = query("jobs.read_locked_job")
+_STAMP_UNDO = query("jobs.stamp_undo_until")
+_ADVANCE = query("jobs.advance_job")
+_CONCLUDE = query("jobs.conclude_job")
+_RESTAGE = query("jobs.restage_job")
+_REQUEST_CANCEL = query("jobs.request_cancel")
+_FIND_EXPIRED = query("jobs.find_expired_leases")
+_FIND_UNDELIVERED = query("jobs.find_undelivered")
+_STAGE_AGAIN = query("jobs.stage_again")
+_READ = query("jobs.read_job")
+_READ_BY_NUMBER = query("jobs.read_job_by_number")
+_READ_ANYWHERE = query("jobs.read_job_anywhere")
+_LIST = query("jobs.list_jobs")
+_COUNT = query("jobs.count_jobs")
+_LIST_RECENT = query("jobs.list_recent_jobs")
+_LIST_NOTIFICATIONS = query("jobs.list_notifications")
+_EXPIRE = query("jobs.expire_jobs")
+_FIND_TOMBSTONE = query("jobs.find_tombstone")
+_FORGET_TOMBSTONES = query("jobs.forget_tombstones")
+_HINT = query("jobs.hint_staged")
+
+NOTIFY_CHANNEL = "penstock_staged"
+"""What hint() notifies; the loops LISTEN to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What an operation stages. `public_id` comes from outside, since randomness is an argument."""
+
+    public_id: str
+    kind: JobKind
+    arguments: Mapping[str, object]
+    application_id: int | None = None
+    flow_id: int | None = None
+    parent_id: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One hand-over to Redis: `{id}:{attempt}` is all that travels."""
+
+    id: int
+    attempt: int
+    queue: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}:{self.attempt}"
+
+
+@dataclass(slots=True)
+class HeldJob:
+    """A job's row inside a transaction that has locked it: what is true of its progress now."""
+
+    id: int
+    public_id: str
+    company_id: int
+    application_id: int | None
+    flow_id: int | None
+    kind: JobKind
+    total: int | None
+    position: int
+    removed: int
+    failed: int
+    reasons: dict[str, int]
+    cancel_requested: bool
+    undo_until: datetime | None
+    arguments: Mapping[str, object]
+    failures: int
+    requested_by_type: str
+    requested_by_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LockedJob:
+    """The same for a change from outside, where the state still has to be looked at."""
+
+    status: JobStatus
+    held: HeldJob
+
+
+async def stage(connection: Connection, principal: Principal, job: NewJob) -> int:
+    """Writes the job beside the fact it follows from and returns its number."""
+    number: int = await connection.fetchval(_STAGE, *_written(principal, job), job.total, *_asker(principal))
+    return number
+
+
+async def stage_refused(connection: Connection, principal: Principal, job: NewJob, code: str, message: str) -> None:
+    """Writes a job that must not run, with the reason why."""
+    await connection.fetchval(_STAGE_REFUSED, *_written(principal, job), *_asker(principal), code, message)
+
+
+async def set_total(connection: Connection, job_id: int, total: int) -> None:
+    await connection.execute(_SET_TOTAL, job_id, total)
+
+
+async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int) -> list[Delivery]:
+    """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost."""
+    await connection.execute("SET LOCAL synchronous_commit TO off")
+    await connection.execute(_SERIALIZE_RELAYS)
+    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap)
+    return [Delivery(row["id"], row["attempt"], row["queue"]) for row in rows]
+
+
+async def mark_delivered(connection: Connection, sent: Sequence[Delivery]) -> None:
+    await connection.execute(
+        _MARK_DELIVERED, [delivery.id for delivery in sent], [delivery.attempt for delivery in sent]
+    )
+
+
+async def release_staged(connection: Connection, unsent: Sequence[Delivery]) -> None:
+    await connection.execute(_RELEASE_STAGED, [delivery.id for delivery in unsent])
+
+
+async def next_delivery_in(connection: Connection) -> float | None:
+    """Seconds until the next staged job becomes due; None if none is waiting for its time."""
+    seconds: float | None = await connection.fetchval(_NEXT_DELIVERY_IN)
+    return seconds
+
+
+async def claim(connection: Connection, job_id: int, attempt: int, lease: timedelta) -> ClaimedJob | None:
+    """Moves the job to in_progress for the next attempt; None if this delivery is out of date."""
+    row = await connection.fetchrow(_CLAIM, job_id, attempt, lease)
+    if row is None:
+        return None
+    return ClaimedJob(
+        id=row["id"],
+        public_id=row["public_id"],
+        company_id=row["company_id"],
+        kind=JobKind(row["kind"]),
+        attempt=row["attempt"],
+        failures=row["failures"],
+        arguments=orjson.loads(row["arguments"]),
+    )
+
+
+async def hold(connection: Connection, job: ClaimedJob) -> HeldJob | None:
+    """The fence. None: the job has moved on to another attempt or state, and this worker must not touch anything."""
+    row = await connection.fetchrow(_HOLD, job.id, job.attempt)
+    return _held(row) if row else None
+
+
+async def lock(connection: Connection, job_id: int, company_id: int) -> LockedJob | None:
+    """Holds a job for a change from outside, then reads it in a later statement."""
+    if await connection.fetchval(_LOCK, job_id, company_id) is None:
+        return None
+    row = await connection.fetchrow(_READ_LOCKED, job_id)
+    return LockedJob(JobStatus(row["status"]), _held(row))
+
+
+async def stamp_undo_until(connection: Connection, job_id: int, keep: timedelta) -> datetime:
+    until: datetime = await connection.fetchval(_STAMP_UNDO, job_id, keep)
+    return until
+
+
+async def advance(connection: Connection, held: HeldJob, lease: timedelta) -> None:
+    await connection.execute(
+        _ADVANCE, held.id, held.position, held.removed, held.failed, orjson.dumps(held.reasons).decode(), lease
+    )
+
+
+async def conclude(connection: Connection, held: HeldJob, status: JobStatus, error: tuple[str, str] | None) -> None:
+    code, message = error or (None, None)
+    reasons = orjson.dumps(held.reasons).decode()
+    await connection.execute(_CONCLUDE, held.id, status, held.removed, held.failed, reasons, code, message)
+
+
+async def restage(
+    connection: Connection, job_id: int, *, after: float, failures: int, error: tuple[str, str] | None
+) -> None:
+    """Puts a job back to the queue, due in `after` seconds, its next delivery under a new attempt."""
+    code, message = error or (None, None)
+    await connection.execute(_RESTAGE, job_id, after, failures, code, message)
+
+
+async def hint(connection: Connection) -> None:
+    """Wakes the relay when this transaction commits."""
+    await connection.execute(_HINT)
+
+
+async def request_cancel(connection: Connection, job_id: int) -> None:
+    await connection.execute(_REQUEST_CANCEL, job_id)
+
+
+async def find_expired_leases(connection: Connection, limit: int) -> list[tuple[int, int]]:
+    """(job, company) of jobs whose worker is gone, locked by this transaction."""
+    return [(row["id"], row["company_id"]) for row in await connection.fetch(_FIND_EXPIRED, limit)]
+
+
+async def find_undelivered(connection: Connection, *, older_than: timedelta, limit: int) -> list[Delivery]:
+    rows = await connection.fetch(_FIND_UNDELIVERED, older_than, limit)
+    return [Delivery(row["id"], row["attempt"], row["queue"]) for row in rows]
+
+
+async def stage_again(connection: Connection, lost: Sequence[Delivery]) -> None:
+    await connection.execute(_STAGE_AGAIN, [delivery.id for delivery in lost], [delivery.attempt for delivery in lost])
+
+
+async def read(connection: Connection, company_id: int, public_id: str) -> Job | None:
+    row = await connection.fetchrow(_READ, company_id, public_id)
+    return (await _jobs(connection, [row]))[0] if row else None
+
+
+async def read_by_number(connection: Connection, company_id: int, number: int) -> Job | None:
+    row = await connection.fetchrow(_READ_BY_NUMBER, company_id, number)
+    return (await _jobs(connection, [row]))[0] if row else None
+
+
+async def read_anywhere(connection: Connection, public_id: str) -> Job | None:
+    """By public id alone: for the command line, which stands outside of all tenants."""
+    row = await connection.fetchrow(_READ_ANYWHERE, public_id)
+    return (await _jobs(connection, [row]))[0] if row else None
+
+
+async def list_page(
+    connection: Connection,
+    company_id: int,
+    *,
+    kinds: Collection[JobKind],
+    application_id: int | None,
+    statuses: Collection[JobStatus] | None,
+    limit: int,
+    offset: int,
+) -> tuple[list[Job], int]:
+    """A page, newest first, and how many there are."""
+    wanted = list(statuses) if statuses is not None else None
+    rows = await connection.fetch(_LIST, company_id, list(kinds), application_id, wanted, limit, offset)
+    total: int = await connection.fetchval(_COUNT, company_id, list(kinds), application_id, wanted)
+    return await _jobs(connection, rows), total
+
+
+async def list_recent(connection: Connection, status: str | None, limit: int) -> list[Job]:
+    """The newest jobs of all companies, for the command line."""
+    return await _jobs(connection, await connection.fetch(_LIST_RECENT, status, limit))
+
+
+async def expire(connection: Connection, *, older_than: timedelta, limit: int) -> int:
+    """Turns jobs past their keep time into tombstones; returns how many."""
+    return int((await connection.execute(_EXPIRE, older_than, limit)).rpartition(" ")[2])
+
+
+async def find_tombstone(
+    connection: Connection, company_id: int, *, public_id: str | None, number: int | None
+) -> asyncpg.Record | None:
+    """application_id and kind of a job that has expired."""
+    return await connection.fetchrow(_FIND_TOMBSTONE, company_id, public_id, number)
+
+
+async def forget_tombstones(connection: Connection, older_than: timedelta) -> None:
+    await connection.execute(_FORGET_TOMBSTONES, older_than)
+
+
+def _written(principal: Principal, job: NewJob) -> tuple[object, ...]:
+    return (
+        job.public_id,
+        principal.company_id,
+        job.application_id,
+        job.flow_id,
+        job.parent_id,
+        job.kind,
+        job.kind.queue,
+        orjson.dumps(job.arguments).decode(),
+    )
+
+
+def _asker(principal: Principal) -> tuple[object, ...]:
+    return (principal.actor_type, principal.actor_id)
+
+
+def _held(row: asyncpg.Record) -> HeldJob:
+    return HeldJob(
+        id=row["id"],
+        company_id=row["company_id"],
+        application_id=row["application_id"],
+        flow_id=row["flow_id"],
+        kind=JobKind(row["kind"]),
+        total=row["total"],
+        position=row["position"],
+        removed=row["removed"],
+        failed=row["failed"],
+        reasons=orjson.loads(row["reasons"]),
+        cancel_requested=row["cancel_requested"],
+        undo_until=row["undo_until"],
+        arguments=orjson.loads(row["arguments"]),
+        public_id=row["public_id"],
+        failures=row["failures"],
+        requested_by_type=row["requested_by_type"],
+        requested_by_id=row["requested_by_id"],
+    )
+
+
+async def _jobs(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Job]:
+    told: dict[int, list[Notification]] = {row["id"]: [] for row in rows}
+    for row in await connection.fetch(_LIST_NOTIFICATIONS, list(told)) if told else []:
+        arguments = orjson.loads(row["arguments"])
+        told[row["parent_id"]].append(
+            Notification(
+                kind=JobKind(row["kind"]),
+                job=row["public_id"],
+                target=arguments.get("to") or arguments.get("url"),
+                status=JobStatus(row["status"]),
+                attempts=row["attempt"],
+                error_code=row["error_code"],
+                error_message=row["error_message"],
+            )
+        )
+    return [_job(row, tuple(told[row["id"]])) for row in rows]
+
+
+def _job(row: asyncpg.Record, notifications: tuple[Notification, ...]) -> Job:
+    return Job(
+        id=row["id"],
+        public_id=row["public_id"],
+        company_id=row["company_id"],
+        application_id=row["application_id"],
+        flow_id=row["flow_id"],
+        kind=JobKind(row["kind"]),
+        status=JobStatus(row["status"]),
+        attempts=row["attempt"],
+        revision=row["revision"],
+        total=row["total"],
+        removed=row["removed"],
+        failed=row["failed"],
+        reasons=orjson.loads(row["reasons"]),
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        requested_by_type=row["requested_by_type"],
+        requested_by_id=row["requested_by_id"],
+        arguments=orjson.loads(row["arguments"]),
+        cancel_requested=row["cancel_requested"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        undo_until=row["undo_until"],
+        notifications=notifications,
+    )

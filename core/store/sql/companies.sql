@@ -1,0 +1,31 @@
+-- name: create_company
+-- A new tenant.
+INSERT INTO companies (name, parent_id) VALUES ($1, $2) RETURNING id;
+
+-- name: list_companies
+-- All tenants, for the command line only; no request ever sees more than its own.
+SELECT id, parent_id, name, created_at FROM companies ORDER BY id;
+
+-- name: find_company_by_name
+-- The oldest company of that name; the demo company is looked up this way.
+SELECT id FROM companies WHERE name = $1 ORDER BY id LIMIT 1;
+
+-- name: lock_company
+-- Proves that a company exists before something is made for it.
+SELECT id FROM companies WHERE id = $1 FOR KEY SHARE;
+
+-- name: create_webhook_secret
+-- What will sign this company's callbacks from now on.
+INSERT INTO webhook_secrets (company_id, secret) VALUES ($1, $2) RETURNING id;
+
+-- name: list_webhook_secrets
+-- Newest first: all of them sign, so that receivers can change over one by one.
+SELECT secret FROM webhook_secrets WHERE company_id = $1 ORDER BY id DESC LIMIT 2;
+
+-- name: read_names
+-- What a letter calls the company and the flow; a flow that has been removed is looked up in the trash.
+SELECT c.name AS company, coalesce(f.name, d.name) AS flow
+FROM companies c
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = c.id
+LEFT JOIN deleted_flows d ON d.id = $2 AND d.company_id = c.id
+WHERE c.id = $1;

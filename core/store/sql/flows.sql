@@ -1,0 +1,75 @@
+-- name: create_flow
+-- A flow is born without any version.
+INSERT INTO flows (company_id, application_id, name, description, flow_class, enabled,
+                   created_by_type, created_by_id, updated_by_type, updated_by_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8)
+RETURNING *, NULL::bigint AS deployed_version_id;
+
+-- name: read_flow
+-- One flow with the id of its deployed version.
+SELECT f.*, d.id AS deployed_version_id
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
+WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
+
+-- name: list_flows
+-- A page of an application's flows by name; the id breaks ties so that pages never overlap.
+SELECT f.*, d.id AS deployed_version_id
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
+WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL
+ORDER BY f.name COLLATE "C", f.id
+LIMIT $3 OFFSET $4;
+
+-- name: count_flows
+-- How many flows there are to page through.
+SELECT count(*) FROM flows WHERE company_id = $1 AND application_id = $2 AND removing_since IS NULL;
+
+-- name: find_application
+-- Tells an empty application from one that is not the caller's.
+SELECT id FROM applications WHERE id = $2 AND company_id = $1;
+
+-- name: lock_flow
+-- Taken first by whatever creates, names, deploys, deletes or restores versions of the flow. It lets readers and
+-- foreign-key checks pass.
+SELECT id, name, flow_class
+FROM flows
+WHERE id = $3 AND company_id = $1 AND application_id = $2 AND removing_since IS NULL
+FOR NO KEY UPDATE;
+
+-- name: lock_flow_of_job
+-- The same lock for a job's batch, which also works on flows that are being removed.
+SELECT id FROM flows WHERE id = $2 AND company_id = $1 FOR NO KEY UPDATE;
+
+-- name: take_iteration
+-- Hands out the next ordinal. The flow is already locked, so nobody else gets the same one.
+UPDATE flows SET next_iteration = next_iteration + 1 WHERE id = $1 RETURNING next_iteration - 1;
+
+-- name: update_flow
+-- Changes what is given; null leaves a value as it is.
+UPDATE flows
+SET name = coalesce($3, name),
+    enabled = coalesce($4, enabled),
+    description = coalesce($5, description),
+    updated_at = clock_timestamp(),
+    updated_by_type = $6,
+    updated_by_id = $7
+WHERE id = $2 AND company_id = $1
+RETURNING id;
+
+-- name: hide_flow
+-- From this commit on no query finds the flow; its job moves it to deleted_flows at the end.
+UPDATE flows SET removing_since = clock_timestamp() WHERE id = $2 AND company_id = $1;
+
+-- name: move_flow_to_trash
+-- The last step of a flow's deletion: its versions are gone, the row follows.
+WITH moved AS (
+    DELETE FROM flows f
+    WHERE f.id = $2 AND f.company_id = $1 AND f.removing_since IS NOT NULL
+    RETURNING f.*
+)
+INSERT INTO deleted_flows (id, company_id, application_id, job_id, name, description, flow_class, enabled,
+                           next_iteration, created_at, created_by_type, created_by_id, purge_after)
+SELECT id, company_id, application_id, $3, name, description, flow_class, enabled,
+       next_iteration, created_at, created_by_type, created_by_id, $4
+FROM moved;

@@ -1,0 +1,204 @@
+-- name: stage_job
+-- Puts a job beside the fact it follows from, in the same transaction; the relay delivers it after the commit.
+INSERT INTO jobs (public_id, company_id, application_id, flow_id, parent_id, kind, queue, arguments, total,
+                  requested_by_type, requested_by_id, deliver_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_timestamp())
+RETURNING id;
+
+-- name: stage_refused_job
+-- A job that must not run, kept with its reason so that whoever looks at its parent sees why nothing was sent.
+INSERT INTO jobs (public_id, company_id, application_id, flow_id, parent_id, kind, queue, arguments,
+                  requested_by_type, requested_by_id, status, finished_at, error_code, error_message)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'failed', clock_timestamp(), $11, $12)
+RETURNING id;
+
+-- name: set_total
+-- How many items the accepted set has; still the accepting transaction.
+UPDATE jobs SET total = $2 WHERE id = $1;
+
+-- name: serialize_relays
+-- One relay at a time may claim, so that the cap on running bulk jobs is exact. Released by the claim's commit.
+SELECT pg_advisory_xact_lock(1346720332);
+
+-- name: claim_staged
+-- What is due for delivery, oldest first, leased to one relay. A company with $3 bulk jobs delivered or running waits
+-- its turn. The lease keeps other relays off; if this one dies it runs out and the row is claimed again.
+WITH busy AS (
+    SELECT company_id, count(*) AS jobs
+    FROM jobs
+    WHERE finished_at IS NULL AND queue = 'bulk' AND (deliver_at IS NULL OR relayed_until > clock_timestamp())
+    GROUP BY company_id
+), due AS (
+    SELECT j.id, j.deliver_at, j.queue, coalesce(b.jobs, 0)
+           + row_number() OVER (PARTITION BY j.company_id, j.queue ORDER BY j.deliver_at, j.id) AS place
+    FROM jobs j
+    LEFT JOIN busy b ON b.company_id = j.company_id
+    WHERE j.deliver_at <= (SELECT clock_timestamp()) AND coalesce(j.relayed_until < clock_timestamp(), true)
+), chosen AS (
+    SELECT id FROM due WHERE queue <> 'bulk' OR place <= $3 ORDER BY deliver_at, id LIMIT $1
+)
+UPDATE jobs j
+SET relayed_until = clock_timestamp() + $2::interval
+FROM chosen c
+WHERE j.id = c.id AND j.deliver_at IS NOT NULL
+RETURNING j.id, j.attempt, j.queue;
+
+-- name: mark_delivered
+-- Settles exactly what was claimed: a job that has moved on to another attempt since is left alone.
+UPDATE jobs j
+SET deliver_at = NULL, relayed_until = NULL, delivered_at = clock_timestamp()
+FROM unnest($1::bigint[], $2::integer[]) AS sent (id, attempt)
+WHERE j.id = sent.id AND j.attempt = sent.attempt AND j.status = 'queued' AND j.deliver_at IS NOT NULL;
+
+-- name: release_staged
+-- Gives back what Redis did not take, so that the next beat tries again at once.
+UPDATE jobs SET relayed_until = NULL WHERE id = ANY($1::bigint[]) AND deliver_at IS NOT NULL;
+
+-- name: next_delivery_in
+-- Seconds until something not yet due becomes due; null if nothing is waiting.
+SELECT extract(epoch FROM min(deliver_at) - clock_timestamp())::float8 FROM jobs
+WHERE deliver_at > (SELECT clock_timestamp());
+
+-- name: claim_job
+-- The one way into in_progress. A delivery for another attempt, a second delivery or a cancelled job finds no row.
+UPDATE jobs
+SET status = 'in_progress', attempt = attempt + 1, leased_until = clock_timestamp() + $3::interval,
+    deliver_at = NULL, relayed_until = NULL, delivered_at = NULL,
+    started_at = coalesce(started_at, clock_timestamp()), revision = revision + 1
+WHERE id = $1 AND attempt = $2 AND status = 'queued'
+RETURNING id, public_id, company_id, application_id, flow_id, kind, attempt, failures, arguments;
+
+-- name: hold_job
+-- The fence: first statement of every transaction of a job. No row means that somebody else has the job by now.
+SELECT id, public_id, company_id, application_id, flow_id, kind, total, position, removed, failed, reasons,
+       cancel_requested, undo_until, arguments, failures, requested_by_type, requested_by_id
+FROM jobs
+WHERE id = $1 AND attempt = $2 AND status = 'in_progress'
+FOR NO KEY UPDATE;
+
+-- name: lock_job
+-- For whatever changes a job from outside of it. Decide in a later statement.
+SELECT id FROM jobs WHERE id = $1 AND company_id = $2 FOR NO KEY UPDATE;
+
+-- name: read_locked_job
+-- The job as it stands now that it is locked.
+SELECT id, public_id, company_id, application_id, flow_id, kind, status, total, position, removed, failed, reasons,
+       cancel_requested, undo_until, arguments, failures, requested_by_type, requested_by_id
+FROM jobs WHERE id = $1;
+
+-- name: stamp_undo_until
+-- The first batch fixes until when its versions can come back; all later ones are kept as long.
+UPDATE jobs SET undo_until = clock_timestamp() + $2::interval WHERE id = $1 RETURNING undo_until;
+
+-- name: advance_job
+-- Progress, cursor and a new lease, in the transaction that did the work.
+UPDATE jobs
+SET position = $2, removed = $3, failed = $4, reasons = $5, failures = 0,
+    leased_until = clock_timestamp() + $6::interval, revision = revision + 1
+WHERE id = $1;
+
+-- name: conclude_job
+-- A terminal state; what was not reached is counted, so that total = removed + failed.
+UPDATE jobs
+SET status = $2, removed = $3, failed = $4, reasons = $5, error_code = $6, error_message = $7,
+    leased_until = NULL, deliver_at = NULL, relayed_until = NULL, delivered_at = NULL,
+    finished_at = clock_timestamp(), revision = revision + 1
+WHERE id = $1 AND finished_at IS NULL;
+
+-- name: restage_job
+-- Back to the queue: after a yield at once ($2 = 0), after a failure later. $3 is added to the failures.
+UPDATE jobs
+SET status = 'queued', leased_until = NULL, relayed_until = NULL, delivered_at = NULL,
+    deliver_at = clock_timestamp() + make_interval(secs => $2), failures = failures + $3,
+    error_code = $4, error_message = $5, revision = revision + 1
+WHERE id = $1 AND finished_at IS NULL;
+
+-- name: request_cancel
+-- Tells a running job to stop at its next batch.
+UPDATE jobs SET cancel_requested = true, revision = revision + 1 WHERE id = $1 AND NOT cancel_requested;
+
+-- name: find_expired_leases
+-- Jobs whose worker has not been heard of. SKIP LOCKED: a row that is locked is being worked on after all, or
+-- another rescuer has it.
+SELECT id, company_id FROM jobs
+WHERE finished_at IS NULL AND status = 'in_progress' AND leased_until < clock_timestamp()
+ORDER BY id LIMIT $1
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: find_undelivered
+-- Jobs handed to Redis a while ago that no worker has claimed: Redis may have forgotten them.
+SELECT id, attempt, queue FROM jobs
+WHERE finished_at IS NULL AND status = 'queued' AND delivered_at < clock_timestamp() - $1::interval
+ORDER BY delivered_at LIMIT $2;
+
+-- name: stage_again
+-- Under the same id, and only if nothing has happened to the job since it was looked at.
+UPDATE jobs j
+SET deliver_at = clock_timestamp(), delivered_at = NULL
+FROM unnest($1::bigint[], $2::integer[]) AS lost (id, attempt)
+WHERE j.id = lost.id AND j.attempt = lost.attempt AND j.status = 'queued' AND j.deliver_at IS NULL;
+
+-- name: read_job
+-- One job of a company by public id.
+SELECT * FROM jobs WHERE public_id = $2 AND company_id = $1;
+
+-- name: read_job_by_number
+-- One job of a company by its bigint.
+SELECT * FROM jobs WHERE id = $2 AND company_id = $1;
+
+-- name: read_job_anywhere
+-- One job by public id, for the command line.
+SELECT * FROM jobs WHERE public_id = $1;
+
+-- name: list_jobs
+-- A page of a company's jobs, newest first, of the kinds the caller may see; null means any application or status.
+SELECT * FROM jobs
+WHERE company_id = $1 AND kind = ANY($2::text[])
+  AND ($3::bigint IS NULL OR application_id = $3)
+  AND ($4::text[] IS NULL OR status = ANY($4))
+ORDER BY id DESC LIMIT $5 OFFSET $6;
+
+-- name: count_jobs
+-- How many jobs list_jobs has to page through.
+SELECT count(*) FROM jobs
+WHERE company_id = $1 AND kind = ANY($2::text[])
+  AND ($3::bigint IS NULL OR application_id = $3)
+  AND ($4::text[] IS NULL OR status = ANY($4));
+
+-- name: list_recent_jobs
+-- The newest jobs of all companies, for the command line; null means any status.
+SELECT * FROM jobs WHERE $1::text IS NULL OR status = $1 ORDER BY id DESC LIMIT $2;
+
+-- name: list_notifications
+-- The letters and callbacks that tell about these jobs.
+SELECT parent_id, public_id, kind, arguments, status, attempt, error_code, error_message
+FROM jobs WHERE parent_id = ANY($1::bigint[]) ORDER BY id;
+
+-- name: expire_jobs
+-- Moves jobs past their keep time to tombstones, oldest first. A job goes only after those that tell about it have
+-- ended, and takes them along.
+WITH expired AS (
+    SELECT id FROM jobs j
+    WHERE finished_at < clock_timestamp() - $1::interval AND parent_id IS NULL
+      AND NOT EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id AND c.finished_at IS NULL)
+    ORDER BY finished_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), remembered AS (
+    INSERT INTO job_tombstones (public_id, job_id, company_id, application_id, kind)
+    SELECT public_id, id, company_id, application_id, kind
+    FROM jobs WHERE id IN (SELECT id FROM expired) OR parent_id IN (SELECT id FROM expired)
+)
+DELETE FROM jobs WHERE id IN (SELECT id FROM expired);
+
+-- name: find_tombstone
+-- Whether a job of this company once had this public id or number.
+SELECT application_id, kind FROM job_tombstones WHERE company_id = $1 AND (public_id = $2 OR job_id = $3);
+
+-- name: forget_tombstones
+-- After this even the memory of an expired job ends, and its address answers 404.
+DELETE FROM job_tombstones WHERE expired_at < clock_timestamp() - $1::interval;
+
+-- name: hint_staged
+-- Wakes the relay through LISTEN. Only for staging from the command line, which has no Redis: NOTIFY makes commits
+-- queue behind each other, so the busy paths do without it.
+SELECT pg_notify('penstock_staged', '');

@@ -1,0 +1,40 @@
+-- name: create_application_token
+-- Stores a token by its digest; the token itself is shown once and kept nowhere.
+INSERT INTO application_tokens (company_id, application_id, name, prefix, digest, scopes, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING id;
+
+-- name: list_application_tokens
+-- An application's tokens, for the command line.
+SELECT id, name, prefix, scopes, active, expires_at, created_at, revoked_at
+FROM application_tokens
+WHERE application_id = $1
+ORDER BY id;
+
+-- name: revoke_application_token
+-- From this commit on the token opens nothing. Revoking twice changes nothing.
+UPDATE application_tokens SET revoked_at = clock_timestamp()
+WHERE id = $1 AND revoked_at IS NULL
+RETURNING company_id;
+
+-- name: find_application_token
+-- Who a bearer token is, if it opens anything at all: not revoked, not inactive, not expired.
+SELECT id, company_id, application_id, scopes
+FROM application_tokens
+WHERE digest = $1 AND active AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp());
+
+-- name: create_api_key
+-- Stores a company's key by its digest.
+INSERT INTO api_keys (company_id, name, prefix, digest) VALUES ($1, $2, $3, $4) RETURNING id;
+
+-- name: list_api_keys
+-- A company's keys, for the command line.
+SELECT id, name, prefix, created_at, revoked_at FROM api_keys WHERE company_id = $1 ORDER BY id;
+
+-- name: revoke_api_key
+-- From this commit on the key opens nothing. Revoking twice changes nothing.
+UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL RETURNING company_id;
+
+-- name: find_api_key
+-- Whose a raw key is, unless it was revoked.
+SELECT id, company_id FROM api_keys WHERE digest = $1 AND revoked_at IS NULL;

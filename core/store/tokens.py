@@ -1,0 +1,76 @@
+"""Application tokens and company API keys, by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+import asyncpg
+
+from core.store.database import Connection
+from core.store.queries import query
+
+_CREATE_TOKEN = query("tokens.create_application_token")
+_LIST_TOKENS = query("tokens.list_application_tokens")
+_REVOKE_TOKEN = query("tokens.revoke_application_token")
+_FIND_TOKEN = query("tokens.find_application_token")
+_CREATE_KEY = query("tokens.create_api_key")
+_LIST_KEYS = query("tokens.list_api_keys")
+_REVOKE_KEY = query("tokens.revoke_api_key")
+_FIND_KEY = query("tokens.find_api_key")
+
+
+async def create_token(
+    connection: Connection,
+    *,
+    company_id: int,
+    application_id: int,
+    name: str,
+    prefix: str,
+    digest: bytes,
+    scopes: Collection[str],
+    expires_at: datetime | None,
+) -> int:
+    token_id: int = await connection.fetchval(
+        _CREATE_TOKEN, company_id, application_id, name, prefix, digest, sorted(scopes), expires_at
+    )
+    return token_id
+
+
+async def list_tokens(connection: Connection, application_id: int) -> list[asyncpg.Record]:
+    """An application's tokens: id, name, prefix, scopes, active, expires_at, created_at, revoked_at."""
+    rows: list[asyncpg.Record] = await connection.fetch(_LIST_TOKENS, application_id)
+    return rows
+
+
+async def revoke_token(connection: Connection, token_id: int) -> int | None:
+    """The company whose token it was; None if there is no such token, or it was revoked before."""
+    company_id: int | None = await connection.fetchval(_REVOKE_TOKEN, token_id)
+    return company_id
+
+
+async def find_token(connection: Connection, digest: bytes) -> asyncpg.Record | None:
+    """id, company_id, application_id and scopes of the token, if it opens anything."""
+    return await connection.fetchrow(_FIND_TOKEN, digest)
+
+
+async def create_key(connection: Connection, *, company_id: int, name: str, prefix: str, digest: bytes) -> int:
+    key_id: int = await connection.fetchval(_CREATE_KEY, company_id, name, prefix, digest)
+    return key_id
+
+
+async def list_keys(connection: Connection, company_id: int) -> list[asyncpg.Record]:
+    """A company's keys: id, name, prefix, created_at, revoked_at."""
+    rows: list[asyncpg.Record] = await connection.fetch(_LIST_KEYS, company_id)
+    return rows
+
+
+async def revoke_key(connection: Connection, key_id: int) -> int | None:
+    """The company whose key it was; None if there is no such key, or it was revoked before."""
+    company_id: int | None = await connection.fetchval(_REVOKE_KEY, key_id)
+    return company_id
+
+
+async def find_key(connection: Connection, digest: bytes) -> asyncpg.Record | None:
+    """id and company_id of the key, unless it was revoked."""
+    return await connection.fetchrow(_FIND_KEY, digest)

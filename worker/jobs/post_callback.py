@@ -1,0 +1,80 @@
+"""Tells a URL that a job has ended: one signed Standard-Webhooks POST, repeated under the same id until accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from core.domain.jobs import ClaimedJob, Job, PermanentFailure, TransientFailure
+from core.operations import stories
+from schemas.jobs import render_job
+from worker.outbound import Answer, Outbound
+from worker.webhooks import sign
+
+if TYPE_CHECKING:
+    from worker.runner import Tools
+
+LONGEST_WAIT_SECONDS = 900.0
+"""The most of a receiver's Retry-After that is honoured: our own longest wait between tries."""
+
+_TRY_AGAIN = frozenset({408, 425, 429})
+"""The 4xx that blame the moment and not the request."""
+
+
+async def run(job: ClaimedJob, tools: Tools) -> None:
+    """Returns once the receiver answered 2xx. At least once: an answer lost on its way leads to a second POST.
+
+    Failures are those of `Outbound.post` and `sign`, and `judge`'s.
+    """
+    ended_id, url = job.arguments["job_id"], job.arguments["url"]
+    assert isinstance(ended_id, int)
+    assert isinstance(url, str)
+    story = await stories.read_story(tools.database, job.company_id, ended_id)
+    secrets = await stories.read_webhook_secrets(tools.database, job.company_id)
+    document = render_job(story.job, tools.settings.public_url)
+    await deliver(tools.outbound, url, story.job, document, secrets)
+
+
+async def deliver(
+    outbound: Outbound, url: str, ended: Job, document: Mapping[str, object], secrets: Sequence[str]
+) -> None:
+    """Posts `document`, the ended job as `GET /api/v1/jobs/{job}` shows it under `data`, and judges the answer."""
+    assert ended.finished_at is not None
+    body = orjson.dumps(
+        {"type": "job.finished", "timestamp": ended.finished_at.astimezone(UTC).isoformat(), "data": document}
+    )
+    headers = sign(f"msg_{ended.public_id}", datetime.now(UTC), body, secrets)
+    answer = await outbound.post(url, body, {**headers, "Content-Type": "application/json"})
+    judge(answer, datetime.now(UTC))
+
+
+def judge(answer: Answer, now: datetime) -> None:
+    """Returns for a 2xx. Raises PermanentFailure `callback_refused` where trying again cannot help: a redirect, which
+    is never followed, 410 Gone and any 4xx about the request itself. Else TransientFailure `callback_deferred`.
+    """
+    status = answer.status
+    if 200 <= status <= 299:
+        return
+    if 300 <= status <= 399:
+        raise PermanentFailure("callback_refused", f"The receiver answered {status}; redirects are not followed.")
+    if 400 <= status <= 499 and status not in _TRY_AGAIN:
+        raise PermanentFailure("callback_refused", f"The receiver answered {status}.")
+    wait = read_retry_after(answer.headers.get("Retry-After"), now)
+    raise TransientFailure("callback_deferred", f"The receiver answered {status}.", retry_after=wait)
+
+
+def read_retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds from now, 0 to `LONGEST_WAIT_SECONDS`, of a Retry-After, a number or an HTTP date; None if neither."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_WAIT_SECONDS)
+    try:
+        moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)

@@ -1,0 +1,32 @@
+"""Signs what we post, as Standard Webhooks 1.0 says, so that a receiver can tell our requests from anybody's."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+from core.domain.jobs import PermanentFailure
+
+
+def sign(message_id: str, moment: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
+    """The three headers of one try at delivering one message.
+
+    `message_id` is the same on every try, so a receiver can drop repeats; `moment` is the time of this try, which
+    receivers compare with their clocks (five minutes is usual). One signature for each secret, separated by a blank:
+    while a secret is being replaced, receivers that know the old one and receivers that know the new one both verify.
+    """
+    if not secrets:
+        raise PermanentFailure("signing_secret_missing", "The company has no secret to sign with; create one.")
+    instant = moment.astimezone(UTC)  # the library takes the wall time of any other zone for UTC
+    try:
+        signatures = [Webhook(secret).sign(message_id, instant, body.decode()) for secret in secrets]
+    except (binascii.Error, RuntimeError):
+        raise PermanentFailure("signing_secret_unusable", "A signing secret of the company is not base64.") from None
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(instant.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
