@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import pwd
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,9 +27,9 @@ def open_home(home: Path) -> None:
     except OSError:
         writable = False
     if not writable:
-        user = pwd.getpwuid(os.geteuid()).pw_name
         raise StartError(
-            f"{home} cannot be written by {user}; mend its owner or mode, or name another in PENSTOCK_HOME"
+            f"{home} cannot be written by this user (uid {os.geteuid()}); mend its owner or mode, or name another "
+            "folder in PENSTOCK_HOME"
         )
 
 
@@ -47,7 +46,6 @@ async def hold_home(home: Path, url: str) -> AsyncIterator[int]:
         os.truncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()} {url}".encode(), 0)
         yield lock
-        os.truncate(lock, 0)
     finally:
         os.close(lock)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from asyncio.subprocess import Process
 
 import structlog
@@ -46,13 +47,13 @@ class Keeper:
         if self._task is None:
             return
         self._stopping.set()
-        self._signal()
+        self._send(self._launch.stop_signal)
         hurried = asyncio.create_task(hurry.wait())
         await asyncio.wait({self._task, hurried}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
-        if not self._task.done() and self._process is not None:
+        if not self._task.done():
             _log.warning("A process did not end when asked and is killed.", process=self.name)
-            self._process.kill()
+            self._send(signal.SIGKILL)
         await self._task
 
     async def _run(self, running: Process | None) -> None:
@@ -77,16 +78,22 @@ class Keeper:
         except OSError as error:
             _log.error("A process cannot be started.", process=self.name, reason=error.strerror)
             return None
-        self._pids.write(self.name, self._process.pid)
+        self._note(self._process.pid)
         if self._stopping.is_set():  # asked to stop while it was being started, when there was nothing to ask yet
-            self._signal()
+            self._send(self._launch.stop_signal)
         code = await self._process.wait()
         self._process = None
         return code
 
-    def _signal(self) -> None:
+    def _note(self, pid: int) -> None:
+        try:
+            self._pids.write(self.name, pid)
+        except OSError as error:  # a full disk must not take the process down with it
+            _log.error("A pid file cannot be written.", process=self.name, reason=error.strerror)
+
+    def _send(self, signum: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(self._launch.stop_signal)
+            self._process.send_signal(signum)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -133,9 +134,9 @@ class _Gate(AbstractResolver):
     which one is tried first. The second sees numeric hosts, too, which no name server is asked about.
     """
 
-    def __init__(self, *, private: bool) -> None:
+    def __init__(self, resolver: AbstractResolver, *, private: bool) -> None:
+        self._resolver = resolver
         self._private = private
-        self._resolver = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -166,9 +167,11 @@ class Outbound:
     time: an idle one kept for the next request is mostly found closed by then, which would look like a failure.
     """
 
-    def __init__(self, *, allow_private: bool, tls: ssl.SSLContext | None = None) -> None:
-        """`tls` is whom to trust; None trusts the system's certificate authorities."""
-        gate = _Gate(private=allow_private)
+    def __init__(
+        self, *, allow_private: bool, tls: ssl.SSLContext | None = None, resolver: AbstractResolver | None = None
+    ) -> None:
+        """`tls` is whom to trust, `resolver` whom to ask for addresses; None leaves either to the system."""
+        gate = _Gate(resolver or aiohttp.ThreadedResolver(), private=allow_private)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=gate,
@@ -248,7 +251,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its host name was not found"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or "no connection"
+        number = error.os_error.errno
+        return os.strerror(number) if number else "no connection"  # its own text names the address
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | OSError):
         return "the connection was cut"
     return "its answer is not HTTP"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
+import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -21,12 +21,21 @@ def sign(message_id: str, moment: datetime, body: bytes, secrets: Sequence[str])
     if not secrets:
         raise PermanentFailure("signing_secret_missing", "The company has no secret to sign with; create one.")
     instant = moment.astimezone(UTC)  # the library takes the wall time of any other zone for UTC
-    try:
-        signatures = [Webhook(secret).sign(message_id, instant, body.decode()) for secret in secrets]
-    except (binascii.Error, RuntimeError):
-        raise PermanentFailure("signing_secret_unusable", "A signing secret of the company is not base64.") from None
+    signatures = [Webhook(_key(secret)).sign(message_id, instant, body.decode()) for secret in secrets]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(int(instant.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
+
+
+def _key(secret: str) -> bytes:
+    """The bytes behind `whsec_` and base64, padded or not; never none, which anybody could sign with."""
+    text = secret.removeprefix("whsec_").rstrip("=")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise PermanentFailure("signing_secret_unusable", "A signing secret of the company is not base64; replace it.")
+    return key

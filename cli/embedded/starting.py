@@ -50,9 +50,14 @@ class Server(Protocol):
 class Running:
     """A server that answered. Starting `launch` again gives the same server on the same port and data."""
 
+    server: Server
+    port: int
     launch: Launch
     process: Process
-    url: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url(self.port)
 
 
 async def start(server: Server, ward: Ward) -> Running:
@@ -63,7 +68,7 @@ async def start(server: Server, ward: Ward) -> Running:
         launch = server.launch(port)
         process = await ward.spawn(launch)
         if await answered(server, port, process):
-            return Running(launch, process, server.url(port))
+            return Running(server, port, launch, process)
         if process.returncode is None:
             process.kill()
             raise StartError(f"{server.name} does not answer within {ANSWER_SECONDS:.0f} s; {last_word(launch.log)}")

@@ -51,10 +51,6 @@ class TooLarge(PenstockError):
     """The request body is too large."""
 
 
-class UnsupportedMediaType(PenstockError):
-    """The request body must be sent as application/json."""
-
-
 class AlreadyExists(PenstockError):
     """That name is taken."""
 

@@ -55,6 +55,9 @@ NOTIFICATION_KINDS = (JobKind.SEND_MAIL, JobKind.POST_CALLBACK)
 DELETION_KINDS = (JobKind.DELETE_VERSIONS, JobKind.DELETE_FLOW)
 """Jobs that move versions to the trash and account for each."""
 
+STAGED_CHANNEL = "penstock:staged"
+"""The Redis channel that tells the relay something was staged. Only a hint: the relay also looks by itself."""
+
 CHUNK_SIZE = 5_000
 """Versions in one stored chunk of an accepted set; also the most one batch can take. 5,000 pairs are 60 kB."""
 
@@ -66,6 +69,12 @@ SLICE_SECONDS = 20.0
 
 BATCH_SECONDS = 0.03
 """What a batch should take. Its locks are held that long, so others' writes wait no longer; DESIGN allows 50 ms."""
+
+FIRST_BATCH = 1_000
+"""Where a slice begins before it knows how fast this database is."""
+
+LEAST_BATCH = 50
+"""Below this the transaction costs more than the rows."""
 
 MOST_FAILURES = 12
 """Tries without progress before a job gives up. With doubling waits from 1 s to 15 min this spans about an hour,
@@ -191,3 +200,14 @@ class TransientFailure(JobFailure):
     def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(code, message)
+
+
+def next_batch_size(items: int, seconds: float) -> int:
+    """How many items the next batch should have, after one of `items` took `seconds`.
+
+    Aims at BATCH_SECONDS, and at most doubles, so that one lucky batch does not make the next one hold its locks long.
+    """
+    if seconds <= 0 or items == 0:
+        return FIRST_BATCH
+    fitting = int(items * BATCH_SECONDS / seconds)
+    return max(LEAST_BATCH, min(fitting, 2 * items, CHUNK_SIZE))

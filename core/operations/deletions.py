@@ -6,15 +6,18 @@ every item that is left and stages the letter and the callback, in the transacti
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from core.domain.access import ActorType, Principal
 from core.domain.errors import IdempotencyMismatch, NotFound
-from core.domain.jobs import CHUNK_SIZE, ClaimedJob, FailedItem, JobKind, JobStatus, Reason
+from core.domain.identifiers import new_public_id
+from core.domain.jobs import CHUNK_SIZE, LEASE_SECONDS, ClaimedJob, FailedItem, JobKind, JobStatus, Reason
 from core.domain.query import Combination
 from core.operations.flows import FLOW_UNKNOWN
+from core.settings import Settings
 from core.store import audit_events, flow_versions, flows, idempotency_keys, job_items, jobs, mail_days
 from core.store.database import Connection, Database
 from core.store.idempotency_keys import Key
@@ -35,6 +38,15 @@ class Terms:
     lease: timedelta
     mail_daily_cap: int
     new_id: Callable[[], str]
+
+    @classmethod
+    def of(cls, settings: Settings, random_bytes: Callable[[int], bytes] = os.urandom) -> Terms:
+        return cls(
+            undo=timedelta(days=settings.undo_days),
+            lease=timedelta(seconds=LEASE_SECONDS),
+            mail_daily_cap=settings.mail_daily_cap,
+            new_id=lambda: new_public_id(random_bytes),
+        )
 
 
 @dataclass(frozen=True, slots=True)

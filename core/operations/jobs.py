@@ -68,9 +68,9 @@ async def list_jobs(
 
 
 async def list_application_jobs(
-    principal: Principal, database: Database, application_id: int, *, limit: int, offset: int
+    principal: Principal, database: Database, application_id: int, *, limit: int, offset: int, descending: bool
 ) -> tuple[list[Job], int]:
-    """Losant's job log of one application, newest first."""
+    """Losant's job log of one application, in order of acceptance."""
     async with database.connection() as connection:
         return await store.list_page(
             connection,
@@ -80,6 +80,7 @@ async def list_application_jobs(
             statuses=None,
             limit=limit,
             offset=offset,
+            descending=descending,
         )
 
 
@@ -226,6 +227,18 @@ async def discard_job(principal: Principal, database: Database, job: Job, terms:
         await conclude(connection, locked.held, JobStatus.CANCELLED, None, terms)
 
     await database.transaction(work)
+
+
+async def list_recent_jobs(database: Database, status: str | None, limit: int) -> list[Job]:
+    """For operators: the newest jobs of all companies."""
+    async with database.connection() as connection:
+        return await store.list_recent(connection, status, limit)
+
+
+async def find_job(database: Database, public_id: str) -> Job | None:
+    """For operators: a job of whatever company."""
+    async with database.connection() as connection:
+        return await store.read_anywhere(connection, public_id)
 
 
 async def expire_jobs(database: Database, *, older_than: timedelta, limit: int) -> int:

@@ -249,10 +249,12 @@ async def list_page(
     statuses: Collection[JobStatus] | None,
     limit: int,
     offset: int,
+    descending: bool = True,
 ) -> tuple[list[Job], int]:
-    """A page, newest first, and how many there are."""
+    """A page in order of acceptance, newest first unless told otherwise, and how many there are."""
     wanted = list(statuses) if statuses is not None else None
-    rows = await connection.fetch(_LIST, company_id, list(kinds), application_id, wanted, limit, offset)
+    statement = _LIST if descending else _LIST.replace("/* order */ id DESC", "id")
+    rows = await connection.fetch(statement, company_id, list(kinds), application_id, wanted, limit, offset)
     total: int = await connection.fetchval(_COUNT, company_id, list(kinds), application_id, wanted)
     return await _jobs(connection, rows), total
 

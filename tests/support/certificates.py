@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(NamedTuple):
     """Two contexts that agree with each other, and with no one else."""
 
     server: ssl.SSLContext

@@ -1,0 +1,16 @@
+"""One job a file, each safe to run twice. This is the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.domain.jobs import JobKind
+from worker.jobs import delete_versions, post_callback, send_mail
+from worker.tools import Handler
+
+HANDLERS: Mapping[JobKind, Handler] = {
+    JobKind.DELETE_VERSIONS: delete_versions.run,
+    JobKind.DELETE_FLOW: delete_versions.run,
+    JobKind.SEND_MAIL: send_mail.run,
+    JobKind.POST_CALLBACK: post_callback.run,
+}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -12,10 +11,9 @@ from core.domain.jobs import ClaimedJob, Job, PermanentFailure, TransientFailure
 from core.operations import stories
 from schemas.jobs import render_job
 from worker.outbound import Answer, Outbound
+from worker.story import recall
+from worker.tools import Outcome, Tools
 from worker.webhooks import sign
-
-if TYPE_CHECKING:
-    from worker.runner import Tools
 
 LONGEST_WAIT_SECONDS = 900.0
 """The most of a receiver's Retry-After that is honoured: our own longest wait between tries."""
@@ -24,18 +22,18 @@ _TRY_AGAIN = frozenset({408, 425, 429})
 """The 4xx that blame the moment and not the request."""
 
 
-async def run(job: ClaimedJob, tools: Tools) -> None:
-    """Returns once the receiver answered 2xx. At least once: an answer lost on its way leads to a second POST.
+async def run(job: ClaimedJob, tools: Tools) -> Outcome:
+    """Done once the receiver answered 2xx. At least once: an answer lost on its way leads to a second POST.
 
-    Failures are those of `Outbound.post` and `sign`, and `judge`'s.
+    Failures are those of `recall`, `sign`, `Outbound.post` and `judge`.
     """
-    ended_id, url = job.arguments["job_id"], job.arguments["url"]
-    assert isinstance(ended_id, int)
+    url = job.arguments["url"]
     assert isinstance(url, str)
-    story = await stories.read_story(tools.database, job.company_id, ended_id)
+    story = await recall(job, tools)
     secrets = await stories.read_webhook_secrets(tools.database, job.company_id)
     document = render_job(story.job, tools.settings.public_url)
     await deliver(tools.outbound, url, story.job, document, secrets)
+    return Outcome.DONE
 
 
 async def deliver(

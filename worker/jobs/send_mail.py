@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from core.domain.addresses import check_recipient
 from core.domain.errors import Invalid
 from core.domain.jobs import ClaimedJob, PermanentFailure
-from core.operations import stories
 from worker.mail.render import render_letter
+from worker.story import recall
+from worker.tools import Outcome, Tools
 
-if TYPE_CHECKING:
-    from worker.runner import Tools
 
-
-async def run(job: ClaimedJob, tools: Tools) -> None:
-    """Returns once the mail server has taken the letter. At least once, as `Mailer` explains.
+async def run(job: ClaimedJob, tools: Tools) -> Outcome:
+    """Done once the mail server has taken the letter. At least once, as `Mailer` explains.
 
     PermanentFailure `mail_not_configured` without SMTP_URL, `recipient_refused` when the address is no longer one
-    this server may write to; otherwise the failures of `Mailer.send`.
+    this server may write to; otherwise the failures of `recall` and `Mailer.send`.
     """
-    ended_id, to = job.arguments["job_id"], job.arguments["to"]
-    assert isinstance(ended_id, int)
+    to = job.arguments["to"]
     assert isinstance(to, str)
     if tools.mailer is None:
         raise PermanentFailure("mail_not_configured", "No mail server is configured; set SMTP_URL.")
     recipient = _recipient(to, tools.settings.mail_domains)
-    story = await stories.read_story(tools.database, job.company_id, ended_id)
+    story = await recall(job, tools)
     letter = render_letter(
         "job_finished",
         story,
@@ -35,6 +30,7 @@ async def run(job: ClaimedJob, tools: Tools) -> None:
         public_url=tools.settings.public_url,
     )
     await tools.mailer.send(letter)
+    return Outcome.DONE
 
 
 def _recipient(address: str, domains: tuple[str, ...]) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -23,7 +25,13 @@ from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from aiosmtplib import SMTP
-from aiosmtplib.errors import SMTPException, SMTPRecipientRefused, SMTPResponseException
+from aiosmtplib.errors import (
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPHeloError,
+    SMTPRecipientRefused,
+    SMTPResponseException,
+)
 
 from core.domain.addresses import is_address
 from core.domain.jobs import PermanentFailure, TransientFailure
@@ -201,22 +209,20 @@ class Mailer:
         )
 
     async def _open(self, client: SMTP) -> None:
-        """Connects, encrypts, greets, logs in. A refusal here says nothing about the letter, so none is permanent."""
+        """Connects, encrypts, logs in. A refusal here says nothing about the letter, so none is permanent."""
         try:
             await client.connect()
-            await client.ehlo()
         except SMTPResponseException as refusal:
-            said = self._quote(refusal)
-            raise TransientFailure("mail_server_unreachable", f"The mail server did not welcome us ({said}).") from None
+            raise self._unwelcome(refusal) from None
         if self._target.user is not None and self._target.password is not None:
             await self._login(client, self._target.user, self._target.password)
 
     async def _login(self, client: SMTP, user: str, password: str) -> None:
         try:
             await client.login(user, password)
-        except SMTPResponseException as refusal:
+        except SMTPAuthenticationError as refusal:
             raise self._login_refused(refusal) from None
-        except ConnectionError:
+        except (SMTPResponseException, ConnectionError):
             raise
         except SMTPException:
             raise TransientFailure("mail_login_refused", "The mail server offers no login that we can use.") from None
@@ -236,8 +242,10 @@ class Mailer:
 
     def _classify(self, refusal: SMTPResponseException, letter: Letter) -> PermanentFailure | TransientFailure:
         said = self._quote(refusal, letter.recipient, letter.sender)
+        if isinstance(refusal, SMTPHeloError):
+            return self._unwelcome(refusal)
         if refusal.code in _LOGIN_WANTED:
-            return self._login_refused(refusal)
+            return self._login_refused(refusal, letter.recipient, letter.sender)
         if 400 <= refusal.code <= 499:
             return TransientFailure("mail_deferred", f"The mail server asks us to try later ({said}).")
         if not 500 <= refusal.code <= 599:
@@ -246,8 +254,13 @@ class Mailer:
             return PermanentFailure("recipient_refused", f"The mail server refused the recipient ({said}).")
         return PermanentFailure("mail_refused", f"The mail server refused the letter ({said}).")
 
-    def _login_refused(self, refusal: SMTPResponseException) -> TransientFailure:
-        return TransientFailure("mail_login_refused", f"The mail server refused our login ({self._quote(refusal)}).")
+    def _unwelcome(self, refusal: SMTPResponseException) -> TransientFailure:
+        said = self._quote(refusal)
+        return TransientFailure("mail_server_unreachable", f"The mail server did not welcome us ({said}).")
+
+    def _login_refused(self, refusal: SMTPResponseException, *addresses: str) -> TransientFailure:
+        said = self._quote(refusal, *addresses)
+        return TransientFailure("mail_login_refused", f"The mail server wants a login, or another one ({said}).")
 
     def _quote(self, refusal: SMTPResponseException, *addresses: str) -> str:
         """The code and the server's words in one short line, without the addresses and the login they may repeat."""
@@ -280,20 +293,24 @@ def _abandon(client: SMTP) -> None:
         cast(asyncio.WriteTransport, transport).abort()
 
 
-def _spellings(target: SmtpTarget) -> tuple[str, ...]:
+def _spellings(target: SmtpTarget) -> list[str]:
     """The login in each form the protocol carries it, longest first so that no part of one is left standing."""
     if target.user is None or target.password is None:
-        return ()
-    plain = (target.password, target.user)
-    packed = (f"\0{target.user}\0{target.password}", *plain)
-    return (*(b64encode(text.encode()).decode() for text in packed), *plain)
+        return []
+    plain = [target.password, target.user]
+    packed = [b64encode(text.encode()).decode() for text in (f"\0{target.user}\0{target.password}", *plain)]
+    return sorted([*packed, *plain], key=len, reverse=True)
 
 
 def _reason(error: Exception) -> str:
-    """What the operating system or the TLS library said, without the host and port the mail library puts before it."""
+    """What the TLS library, the resolver or the operating system said, in words that name neither host nor address."""
     cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted ({cause.verify_message})"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return "the connection was cut" if isinstance(cause, ConnectionError) else str(cause)
+    if isinstance(cause, ssl.SSLError):
+        return "no secure connection"
+    if isinstance(cause, socket.gaierror):
+        return "its host name was not found"
+    if isinstance(cause, OSError):
+        return os.strerror(cause.errno) if cause.errno else "the connection was cut"
+    return str(cause)

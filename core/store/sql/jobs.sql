@@ -151,12 +151,13 @@ SELECT * FROM jobs WHERE id = $2 AND company_id = $1;
 SELECT * FROM jobs WHERE public_id = $1;
 
 -- name: list_jobs
--- A page of a company's jobs, newest first, of the kinds the caller may see; null means any application or status.
+-- A page of a company's jobs of the kinds the caller may see; null means any application or status. Ids rise with
+-- acceptance; the order is put in by the caller.
 SELECT * FROM jobs
 WHERE company_id = $1 AND kind = ANY($2::text[])
   AND ($3::bigint IS NULL OR application_id = $3)
   AND ($4::text[] IS NULL OR status = ANY($4))
-ORDER BY id DESC LIMIT $5 OFFSET $6;
+ORDER BY /* order */ id DESC LIMIT $5 OFFSET $6;
 
 -- name: count_jobs
 -- How many jobs list_jobs has to page through.

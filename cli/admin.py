@@ -1,0 +1,196 @@
+"""`penstock admin`: companies, applications, tokens, keys and signing secrets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.demo_company import new_webhook_secret
+from cli.errors import StartError
+from cli.target import operator, with_database
+from core.domain.identifiers import hex_id, parse_hex_id, parse_integer_id
+from core.operations import access
+from core.operations.stories import read_webhook_secrets
+from core.settings import Settings
+from core.store.database import Database
+
+
+class Id(click.ParamType):
+    """An id in either spelling: a plain number, or 24 hexadecimal digits."""
+
+    name = "id"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> int:
+        number = parse_hex_id(str(value)) or parse_integer_id(str(value))
+        if number is None:
+            self.fail(f"{value} is neither a number nor 24 hexadecimal digits", param, context)
+        return number
+
+
+ID = Id()
+
+
+@click.group()
+def admin() -> None:
+    """Who may use this installation."""
+
+
+@admin.group()
+def company() -> None:
+    """Tenants."""
+
+
+@company.command("create")
+@click.argument("name")
+@click.option("--parent", type=ID, help="The parent company's id.")
+def create_company(name: str, parent: int | None) -> None:
+    """Make a company with its default application."""
+    company_id, application_id = with_database(
+        lambda database, _: access.create_company(
+            operator(0), database, name, parent_id=parent, webhook_secret=new_webhook_secret()
+        )
+    )
+    _say({"company": company_id, "application": hex_id(application_id)})
+
+
+@company.command("list")
+def list_companies() -> None:
+    """List all companies."""
+    _show(with_database(lambda database, _: access.list_companies(database)), "id", "name", "parent_id", "created_at")
+
+
+@admin.group()
+def application() -> None:
+    """Containers of flows."""
+
+
+@application.command("create")
+@click.argument("company", type=ID)
+@click.argument("name")
+def create_application(company: int, name: str) -> None:
+    """Make one more application of a company."""
+    application_id = with_database(lambda database, _: access.create_application(operator(company), database, name))
+    _say({"application": hex_id(application_id)})
+
+
+@application.command("list")
+@click.argument("company", type=ID)
+def list_applications(company: int) -> None:
+    """List a company's applications."""
+    rows = with_database(lambda database, _: access.list_applications(database, company))
+    _show([{**row, "id": hex_id(row["id"])} for row in rows], "id", "name", "is_default", "created_at")
+
+
+@admin.group()
+def token() -> None:
+    """Bearer tokens of an application."""
+
+
+@token.command("create")
+@click.argument("application", type=ID)
+@click.option("--name", default="token", show_default=True)
+@click.option("--scope", "scopes", multiple=True, default=["all.Application"], show_default=True)
+@click.option("--expires", type=click.DateTime(), help="When it stops working, in UTC.")
+def create_token(application: int, name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
+    """Make a token. It is shown now and never again."""
+
+    async def work(database: Database, _: Settings) -> access.NewCredential:
+        owner = operator(await access.find_application_company(database, application))
+        return await access.create_token(
+            owner,
+            database,
+            application,
+            name=name,
+            scopes=scopes,
+            expires_at=expires.replace(tzinfo=UTC) if expires else None,
+            random_text=secrets.token_urlsafe,
+        )
+
+    made = with_database(work)
+    _say({"id": made.id, "token": made.secret})
+
+
+@token.command("list")
+@click.argument("application", type=ID)
+def list_tokens(application: int) -> None:
+    """List an application's tokens."""
+    rows = with_database(lambda database, _: access.list_tokens(database, application))
+    _show(rows, "id", "name", "prefix", "scopes", "expires_at", "revoked_at")
+
+
+@token.command("revoke")
+@click.argument("token", type=ID)
+def revoke_token(token: int) -> None:
+    """Close a token at once."""
+    if not with_database(lambda database, _: access.revoke_token(operator(0), database, token)):
+        raise StartError(f"There is no open token {token}.")
+    _say({"revoked": token})
+
+
+@admin.group()
+def key() -> None:
+    """API keys of a company."""
+
+
+@key.command("create")
+@click.argument("company", type=ID)
+@click.option("--name", default="key", show_default=True)
+def create_key(company: int, name: str) -> None:
+    """Make an API key. It is shown now and never again."""
+    made = with_database(
+        lambda database, _: access.create_key(operator(company), database, name=name, random_text=secrets.token_urlsafe)
+    )
+    _say({"id": made.id, "key": made.secret})
+
+
+@key.command("list")
+@click.argument("company", type=ID)
+def list_keys(company: int) -> None:
+    """List a company's API keys."""
+    rows = with_database(lambda database, _: access.list_keys(database, company))
+    _show(rows, "id", "name", "prefix", "created_at", "revoked_at")
+
+
+@key.command("revoke")
+@click.argument("key", type=ID)
+def revoke_key(key: int) -> None:
+    """Close an API key at once."""
+    if not with_database(lambda database, _: access.revoke_key(operator(0), database, key)):
+        raise StartError(f"There is no open key {key}.")
+    _say({"revoked": key})
+
+
+@admin.command("webhook-secret")
+@click.argument("company", type=ID)
+def webhook_secret(company: int) -> None:
+    """Show what signs a company's callbacks, newest first."""
+    found = with_database(lambda database, _: read_webhook_secrets(database, company))
+    if not found:
+        raise StartError(f"There is no company {company}.")
+    for secret in found:
+        click.echo(secret)
+
+
+def _say(facts: Mapping[str, object]) -> None:
+    for name, value in facts.items():
+        click.echo(f"{name} {value}")
+
+
+def _show(rows: Iterable[Mapping[str, object]], *columns: str) -> None:
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,126 @@
+"""`penstock jobs`: look at jobs of all companies, and set right what got stuck."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.errors import StartError
+from cli.target import operator, with_database
+from core.domain.jobs import Job, JobStatus
+from core.operations import jobs as operations
+from core.operations.deletions import Terms
+from core.settings import Settings
+from core.store.database import Database
+
+COLOURS = {
+    JobStatus.QUEUED: "yellow",
+    JobStatus.IN_PROGRESS: "cyan",
+    JobStatus.COMPLETED: "green",
+    JobStatus.FAILED: "red",
+    JobStatus.ERRORED: "red",
+    JobStatus.CANCELLED: "magenta",
+}
+
+
+@click.group()
+def jobs() -> None:
+    """Jobs: list, show, retry, discard."""
+
+
+@jobs.command("list")
+@click.option("--status", type=click.Choice([str(status) for status in JobStatus]), help="Only these.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+def list_jobs(status: str | None, limit: int) -> None:
+    """List the newest jobs of all companies."""
+
+    async def work(database: Database, _: Settings) -> list[Job]:
+        return await operations.list_recent_jobs(database, status, limit)
+
+    table = Table("job", "company", "kind", "status", "done", "attempts", "accepted", "error", box=None)
+    for job in with_database(work):
+        done = "" if job.total is None else f"{job.done}/{job.total}"
+        table.add_row(
+            job.public_id,
+            str(job.company_id),
+            job.kind,
+            f"[{COLOURS[job.status]}]{job.status}[/]",
+            done,
+            str(job.attempts),
+            _time(job.created_at),
+            job.error_code or "",
+        )
+    Console().print(table)
+
+
+@jobs.command("show")
+@click.argument("job")
+def show_job(job: str) -> None:
+    """Tell a job's story."""
+
+    async def work(database: Database, _: Settings) -> Job:
+        return await _find(database, job)
+
+    Console().print(story_of(with_database(work)))
+
+
+@jobs.command("retry")
+@click.argument("job")
+def retry_job(job: str) -> None:
+    """Deliver a waiting job now, or stage a failed one anew."""
+
+    async def work(database: Database, settings: Settings) -> str:
+        found = await _find(database, job)
+        new_id = Terms.of(settings).new_id()
+        return await operations.retry_job(operator(found.company_id), database, found, new_id)
+
+    click.echo(f"staged {with_database(work)}")
+
+
+@jobs.command("discard")
+@click.argument("job")
+def discard_job(job: str) -> None:
+    """End a job now, wherever it is; what it has done stays done."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        found = await _find(database, job)
+        await operations.discard_job(operator(found.company_id), database, found, Terms.of(settings))
+
+    with_database(work)
+    click.echo(f"discarded {job}")
+
+
+def story_of(job: Job) -> Table:
+    """A job as a person would want it told."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("job", f"{job.public_id}  ({job.kind})")
+    table.add_row("status", f"[{COLOURS[job.status]}]{job.status}[/] after {job.attempts} attempts")
+    if job.total is not None:
+        table.add_row("items", f"{job.total} matched, {job.removed} removed, {job.failed} failed")
+        for reason, count in sorted(job.reasons.items()):
+            table.add_row("", f"{count} {reason}")
+    if job.error_code:
+        table.add_row("error", f"{job.error_code}: {job.error_message}")
+    table.add_row("accepted", _time(job.created_at))
+    table.add_row("started", _time(job.started_at))
+    table.add_row("finished", _time(job.finished_at))
+    if job.undo_until:
+        table.add_row("kept until", _time(job.undo_until))
+    for told in job.notifications:
+        cause = f" ({told.error_code}: {told.error_message})" if told.error_code else ""
+        table.add_row(str(told.kind), f"{told.status}{cause}, job {told.job}")
+    return table
+
+
+async def _find(database: Database, public_id: str) -> Job:
+    job = await operations.find_job(database, public_id)
+    if job is None:
+        raise StartError(f"There is no job {public_id}.")
+    return job
+
+
+def _time(instant: datetime | None) -> str:
+    return "" if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"

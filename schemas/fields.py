@@ -1,0 +1,164 @@
+"""Fields that mean what JSON says: no text taken for a number, no 1 taken for true, no Arabic digits.
+
+`load` turns marshmallow's answer into the first problem, with its path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+from core.domain.documents import member_path
+from core.domain.errors import Invalid
+from core.domain.identifiers import is_hex_id
+
+_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+class Body(Schema):
+    """A JSON body: unknown keys are refused."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class Query(Schema):
+    """Query parameters: unknown ones are passed over, as the official clients send several."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class Text(fields.Field[str]):
+    """A JSON string of bounded length."""
+
+    def __init__(self, *, least: int = 0, most: int, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(least, most), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be a string")
+        return value
+
+
+class Flag(fields.Field[bool]):
+    """JSON true or false."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+class QueryFlag(fields.Field[bool]):
+    """A boolean in a query string, in any case: Python clients write `True`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        word = str(value).lower()
+        if word not in ("true", "false", "1", "0", ""):
+            raise ValidationError("must be true or false")
+        return word in ("true", "1")
+
+
+class Count(fields.Field[int]):
+    """A whole number in a query string, in ASCII digits, within bounds."""
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.least, self.most = least, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not _DIGITS.fullmatch(str(value)) or not self.least <= int(value) <= self.most:
+            raise ValidationError(f"must be a whole number from {self.least} to {self.most}")
+        return int(value)
+
+
+class Word(fields.Field[str]):
+    """One of a few words, in a body or a query string."""
+
+    def __init__(self, *words: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.words = words
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise ValidationError(f"must be one of {', '.join(word for word in self.words if word)}")
+        return value
+
+
+class HexId(fields.Field[str]):
+    """24 hexadecimal digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str) or not is_hex_id(value):
+            raise ValidationError("must be 24 hexadecimal digits")
+        return value
+
+
+class Objects(fields.Field[list[dict[str, Any]]]):
+    """A JSON list of objects; what is inside of them is kept as it is."""
+
+    def __init__(self, *, most: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.most = most
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        if not isinstance(value, list):
+            raise ValidationError("must be a list")
+        if self.most is not None and len(value) > self.most:
+            raise ValidationError(f"must have at most {self.most} entries")
+        for index, entry in enumerate(value):
+            if not isinstance(entry, dict):
+                raise ValidationError({index: ["must be an object"]})
+        return value
+
+
+class Mapped(fields.Field[dict[str, Any]]):
+    """A JSON object; what is inside of it is kept as it is."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("must be an object")
+        return value
+
+
+def load(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks `data` and returns what it means. Raises Invalid with the path of the first problem."""
+    try:
+        loaded: dict[str, Any] = schema.load(data)
+    except ValidationError as error:
+        raise _first(error.messages, "") from None
+    return loaded
+
+
+def _first(messages: Any, path: str) -> Invalid:
+    if isinstance(messages, Mapping):
+        key, inner = next(iter(messages.items()))
+        return _first(inner, f"{path}[{key}]" if isinstance(key, int) else member_path(path, str(key)))
+    text = messages[0] if isinstance(messages, list) else messages
+    return Invalid(_WORDINGS.get(text, text), path)
+
+
+_WORDINGS = {
+    "Missing data for required field.": "is required",
+    "Field may not be null.": "must not be null",
+    "Unknown field.": "is not known here",
+}
+
+
+def milliseconds(instant: datetime) -> str:
+    """An instant as Losant writes it: 2026-11-21T10:00:00.000Z."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
+
+
+def microseconds(instant: datetime | None) -> str | None:
+    """An instant as Patchworks and our own documents write it: 2026-11-21T10:00:00.000000Z."""
+    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,72 @@
+"""The job document: one shape for the API, the callback and every other way of reading a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.domain.jobs import DELETION_KINDS, Job, JobKind, JobStatus, Notification
+from schemas.fields import Count, Query, Text, microseconds
+
+MOST_PAGE = 100
+
+
+class JobsQuery(Query):
+    """`page` counts from 1. A `per_page` above 100 is served as 100, and `meta.per_page` says so."""
+
+    page = Count(least=1, most=999_999_999, load_default=1)
+    per_page = Count(least=1, most=999_999_999, load_default=15)
+    status = Text(most=200, data_key="filter[status]")
+    kind = Text(most=200, data_key="filter[kind]")
+
+
+def render_job(job: Job, public_url: str) -> dict[str, Any]:
+    """`data` of GET /api/v1/jobs/{job}. Progress and result are null for jobs that are not about items."""
+    counted = job.total is not None
+    return {
+        "id": job.public_id,
+        "kind": job.kind,
+        "status": job.status,
+        "progress": {"done": job.done, "total": job.total} if counted else None,
+        "attempts": job.attempts,
+        "result": _result(job) if counted else None,
+        "error": _error(job.error_code, job.error_message),
+        "requested_by": {"type": job.requested_by_type, "id": job.requested_by_id},
+        "created_at": microseconds(job.created_at),
+        "started_at": microseconds(job.started_at),
+        "finished_at": microseconds(job.finished_at),
+        "undo_until": microseconds(job.undo_until),
+        "notifications": [_notification(notification) for notification in job.notifications],
+        "links": _links(job, public_url),
+    }
+
+
+def _result(job: Job) -> dict[str, Any]:
+    return {
+        "matched": job.total,
+        "removed": job.removed,
+        "failed": job.failed,
+        "reasons": dict(sorted(job.reasons.items())),
+    }
+
+
+def _error(code: str | None, message: str | None) -> dict[str, str | None] | None:
+    return None if code is None else {"code": code, "message": message}
+
+
+def _notification(notification: Notification) -> dict[str, Any]:
+    return {
+        "kind": notification.kind,
+        "job": notification.job,
+        "to": notification.target,
+        "status": notification.status,
+        "attempts": notification.attempts,
+        "error": _error(notification.error_code, notification.error_message),
+    }
+
+
+def _links(job: Job, public_url: str) -> dict[str, str]:
+    links = {"self": f"{public_url}/api/v1/jobs/{job.public_id}"}
+    cancellable = job.kind in DELETION_KINDS and job.kind is not JobKind.DELETE_FLOW
+    if cancellable and not JobStatus(job.status).terminal:
+        links["cancel"] = f"{links['self']}/cancel"
+    return links

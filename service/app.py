@@ -1,0 +1,75 @@
+"""Puts the API together: settings in, a running server out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from core.operations.deletions import Terms
+from core.settings import Settings, SettingsError
+from core.store.database import open_database
+from service.calls import SERVICE, Service
+from service.health import healthz, readyz
+from service.hints import open_hints
+from service.middleware import endpoint, error_boundary
+from service.routes import ROUTES
+
+MOST_BODY = 8 * 1024 * 1024
+"""The largest request body in bytes: Patchworks documents 8 MB."""
+
+SHUTDOWN_SECONDS = 5.0
+"""What running requests get to finish after SIGTERM."""
+
+_log = structlog.get_logger()
+
+
+def create_app(service: Service) -> web.Application:
+    """The application with every route of the table; it opens and closes nothing itself."""
+    app = web.Application(middlewares=[error_boundary], client_max_size=MOST_BODY)
+    app[SERVICE] = service
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, endpoint(route))
+    return app
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """The database, the hints and the terms of one process."""
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL is not set; name a Redis or Valkey, or use `make run`.")
+    terms = Terms.of(settings)
+    async with open_database(settings, role="api") as database, open_hints(settings.redis_url) as hints:
+        yield Service(settings, database, hints, terms)
+
+
+@asynccontextmanager
+async def listening(settings: Settings) -> AsyncIterator[str]:
+    """Serves on the configured host and port for the life of the context; yields the base URL."""
+    async with open_service(settings) as service:
+        runner = web.AppRunner(create_app(service), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+            await site.start()
+            host, port = runner.addresses[0][:2]
+            yield f"http://{host}:{port}"
+        finally:
+            await runner.cleanup()
+
+
+async def serve(settings: Settings) -> int:
+    """The api role: listens until SIGTERM or SIGINT. Returns the exit code."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with listening(settings) as url:
+        _log.info("The API is listening.", url=url)
+        await stop.wait()
+    return 0

@@ -1,0 +1,81 @@
+"""What a handler gets: the service it runs in, who asks, and a request that has already been read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from core.domain.access import Principal
+from core.domain.documents import Document
+from core.domain.errors import NotFound
+from core.domain.identifiers import parse_hex_id
+from core.operations.deletions import Terms
+from core.settings import Settings
+from core.store.database import Database
+from service.hints import Hints
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything a request can use, made once per process."""
+
+    settings: Settings
+    database: Database
+    hints: Hints
+    terms: Terms
+
+    @property
+    def keep(self) -> timedelta:
+        """How long deleted versions stay in the trash."""
+        return timedelta(days=self.settings.undo_days)
+
+
+SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, authenticated, admitted and parsed."""
+
+    service: Service
+    principal: Principal
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Mapping[str, Any]
+    document: Document
+    headers: Mapping[str, str]
+    method: str
+    raw_path: str
+    raw_body: bytes
+
+    @property
+    def database(self) -> Database:
+        return self.service.database
+
+    def hex_id(self, name: str, unknown: str) -> int:
+        """The id in a path segment. Raises NotFound with the message for an unknown one if it is no id at all."""
+        number = parse_hex_id(self.path[name])
+        if number is None:
+            raise NotFound(unknown)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler returns: a status, a body to be written as JSON or already written, and headers."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> web.Response:
+        text = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
+        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", **self.headers}
+        if self.status == 304:
+            return web.Response(status=304, headers=headers)
+        return web.Response(status=self.status, body=text, content_type="application/json", headers=headers)

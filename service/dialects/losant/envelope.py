@@ -1,0 +1,30 @@
+"""Losant's error shape, `{type, message}`, for every error there is."""
+
+from __future__ import annotations
+
+from core.domain import errors
+from service.calls import Answer
+
+STATUSES: dict[type[errors.PenstockError], tuple[int, str]] = {
+    errors.Unauthenticated: (401, "Unauthorized"),
+    errors.Forbidden: (403, "Forbidden"),
+    errors.NotFound: (404, "NotFound"),
+    errors.Gone: (410, "Gone"),
+    errors.MethodNotAllowed: (405, "MethodNotAllowed"),
+    errors.Invalid: (400, "Validation"),
+    errors.TooLarge: (413, "PayloadTooLarge"),
+    # 400, because the contract declares no other code for a request that cannot be carried out.
+    errors.AlreadyExists: (400, "AlreadyExists"),
+    errors.Conflict: (400, "Validation"),
+    errors.VersionProtected: (400, "Validation"),
+    errors.IdempotencyMismatch: (422, "Validation"),
+    errors.Unavailable: (503, "ServiceUnavailable"),
+}
+
+INTERNAL = Answer(500, {"type": "InternalServerError", "message": "Something went wrong on our side."})
+
+
+def render_error(error: errors.PenstockError) -> Answer:
+    status, kind = STATUSES[type(error)]
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return Answer(status, {"type": kind, "message": error.message}, headers)

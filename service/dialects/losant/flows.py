@@ -1,0 +1,82 @@
+"""Losant's `flows` and `flow`."""
+
+from __future__ import annotations
+
+from core.domain.flows import FlowChange
+from core.domain.identifiers import hex_id, parse_hex_id
+from core.operations import deletions, flows
+from schemas.losant import render_flow
+from service.calls import Answer, Call
+
+
+def application_of(call: Call) -> int:
+    return call.hex_id("applicationId", flows.APPLICATION_UNKNOWN)
+
+
+def flow_of(call: Call) -> int:
+    return call.hex_id("flowId", flows.FLOW_UNKNOWN)
+
+
+async def list_flows(call: Call) -> Answer:
+    page, per_page = call.query["page"], call.query["per_page"]
+    found, total = await flows.list_flows(
+        call.principal, call.database, application_of(call), page=page, per_page=per_page
+    )
+    return Answer(
+        200,
+        {
+            "items": [render_flow(flow) for flow in found],
+            "count": len(found),
+            "totalCount": total,
+            "perPage": per_page,
+            "page": page,
+            "sortField": "name",
+            "sortDirection": "asc",
+            "applicationId": hex_id(application_of(call)),
+        },
+    )
+
+
+async def create_flow(call: Call) -> Answer:
+    flow = await flows.create_flow(
+        call.principal,
+        call.database,
+        application_of(call),
+        name=call.body["name"],
+        description=call.body.get("description"),
+        flow_class=call.body.get("flow_class", "cloud"),
+        enabled=call.body.get("enabled", True),
+    )
+    return Answer(201, render_flow(flow))
+
+
+async def read_flow(call: Call) -> Answer:
+    flow = await flows.read_flow(call.principal, call.database, application_of(call), flow_of(call))
+    return Answer(200, render_flow(flow))
+
+
+async def change_flow(call: Call) -> Answer:
+    """`defaultVersionId` deploys, null undeploys; an id that cannot exist is as unknown as any other."""
+    default = call.body.get("default_version_id")
+    change = FlowChange(
+        name=call.body.get("name"),
+        enabled=call.body.get("enabled"),
+        description=call.body.get("description"),
+        deploy=None if default is None else parse_hex_id(default) or 0,
+        undeploy="default_version_id" in call.body and default is None,
+    )
+    flow = await flows.change_flow(call.principal, call.database, application_of(call), flow_of(call), change)
+    return Answer(200, render_flow(flow))
+
+
+async def delete_flow(call: Call) -> Answer:
+    """Answers at once: the flow is hidden, and a job removes what is left of it."""
+    public_id = await deletions.accept_flow_deletion(
+        call.principal,
+        call.database,
+        application_of(call),
+        flow_of(call),
+        public_id=call.service.terms.new_id(),
+    )
+    call.service.hints.staged()
+    return Answer(200, {"success": True}, {"Location": f"/api/v1/jobs/{public_id}"})

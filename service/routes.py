@@ -1,0 +1,106 @@
+"""Every address there is, written out. The router, the checks and the generated tests read this one table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from marshmallow import Schema
+
+from core.domain.access import Need
+from core.domain.errors import PenstockError
+from schemas import jobs as job_shapes
+from schemas import losant as shapes
+from schemas.fields import Query
+from service.calls import Answer, Call
+from service.dialects.losant import envelope as losant_envelope
+from service.dialects.losant import flows as losant_flows
+from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import versions as losant_versions
+from service.dialects.patchworks import envelope as patchworks_envelope
+from service.native import jobs as native_jobs
+
+
+class Dialect(Enum):
+    """How a route's errors look, and whether it takes raw API keys beside bearer tokens."""
+
+    LOSANT = "losant"
+    NATIVE = "native"
+
+    @property
+    def takes_keys(self) -> bool:
+        return self is Dialect.NATIVE
+
+    @property
+    def internal(self) -> Answer:
+        return losant_envelope.INTERNAL if self is Dialect.LOSANT else patchworks_envelope.INTERNAL
+
+    def render(self, error: PenstockError) -> Answer:
+        if self is Dialect.LOSANT:
+            return losant_envelope.render_error(error)
+        return patchworks_envelope.render_error(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `need` is None where the operation itself decides what the caller may see."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[Answer]]
+    dialect: Dialect
+    need: Need | None
+    success: int
+    query: type[Schema] = Query
+    body: type[Schema] | None = None
+
+
+def _reads(scope: str) -> Need:
+    return Need(scope, reads=True)
+
+
+def _writes(scope: str) -> Need:
+    return Need(scope, reads=False)
+
+
+_A = "/applications/{applicationId}"
+_V = _A + "/flows/{flowId}/versions"
+_L, _N = Dialect.LOSANT, Dialect.NATIVE
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, shapes.FlowsQuery),
+    Route("POST", f"{_A}/flows", losant_flows.create_flow, _L, _writes("flows.post"), 201, body=shapes.FlowPost),
+    Route("GET", f"{_A}/flows/{{flowId}}", losant_flows.read_flow, _L, _reads("flow.get"), 200),
+    Route(
+        "PATCH", f"{_A}/flows/{{flowId}}", losant_flows.change_flow, _L, _writes("flow.patch"), 200,
+        body=shapes.FlowPatch,
+    ),
+    Route("DELETE", f"{_A}/flows/{{flowId}}", losant_flows.delete_flow, _L, _writes("flow.delete"), 200),
+    Route("GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, shapes.VersionsQuery),
+    Route(
+        "POST", _V, losant_versions.create_version, _L, _writes("flowVersions.post"), 201,
+        shapes.VersionPostQuery, shapes.FlowVersionPost,
+    ),
+    Route(
+        "POST", f"{_V}/delete", losant_versions.delete_versions, _L, _writes("flowVersions.delete"), 202,
+        body=shapes.FlowVersionsDeletePost,
+    ),
+    Route("GET", f"{_V}/{{flowVersionId}}", losant_versions.read_version, _L, _reads("flowVersion.get"), 200),
+    Route(
+        "DELETE", f"{_V}/{{flowVersionId}}", losant_versions.delete_version, _L, _writes("flowVersion.delete"), 200
+    ),
+    Route(
+        "GET", f"{_A}/jobLogs", losant_jobs.list_job_logs, _L, _reads("applicationJobLogs.get"), 200,
+        shapes.JobLogsQuery,
+    ),
+    Route("GET", f"{_A}/jobLogs/{{jobId}}", losant_jobs.read_job_log, _L, _reads("applicationJobLog.get"), 200),
+    Route("GET", "/api/v1/jobs", native_jobs.list_jobs, _N, None, 200, job_shapes.JobsQuery),
+    Route("GET", "/api/v1/jobs/{job}", native_jobs.read_job, _N, None, 200),
+    Route("POST", "/api/v1/jobs/{job}/cancel", native_jobs.cancel_job, _N, None, 200),
+)  # fmt: skip
+
+
+def dialect_of(path: str) -> Dialect:
+    """Which dialect an address without a route is answered in."""
+    return Dialect.NATIVE if path.startswith("/api/") else Dialect.LOSANT

@@ -1,0 +1,128 @@
+"""The scheduler role: the loops that look after everyone's work. Any number may run; row locks decide."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+from redis.exceptions import RedisError
+
+from core.domain.errors import Unavailable
+from core.domain.jobs import STAGED_CHANNEL
+from core.operations.deletions import Terms
+from core.settings import Settings, SettingsError
+from core.store.database import UNREACHABLE, open_database
+from core.store.jobs import NOTIFY_CHANNEL
+from worker.pruner import BATCH as PRUNED_AT_ONCE
+from worker.pruner import Pruner
+from worker.relay import BATCH as RELAYED_AT_ONCE
+from worker.relay import Relay
+from worker.rescuer import Rescuer
+from worker.transport import connect, connect_listener
+from worker.wakeup import Wakeup, hint_from_postgres, hint_from_redis
+
+RESCUE_SECONDS = 2.0
+"""Between two looks for dropped jobs; with a lease of 15 s, recovery takes at most 17 s and a little."""
+
+PRUNE_SECONDS = 60.0
+TROUBLE_SECONDS = 1.0
+"""Pause after Redis or PostgreSQL could not be reached."""
+
+_AWAY = (RedisError, *UNREACHABLE, Unavailable)
+_log = structlog.get_logger()
+
+
+async def run_relay(relay: Relay, wakeup: Wakeup) -> None:
+    """Delivers for ever: at once when hinted, when a retry becomes due, and every five seconds."""
+
+    async def once() -> float | None:
+        delivered = await relay.run_once()
+        return 0.0 if delivered == RELAYED_AT_ONCE else await relay.due_in()
+
+    await _repeat("relay", once, wakeup.wait)
+
+
+async def run_rescuer(rescuer: Rescuer, wakeup: Wakeup) -> None:
+    """Rescues for ever; hints the relay, `wakeup`, when something was staged again."""
+
+    async def once() -> float:
+        rescued = await rescuer.run_once()
+        if rescued:
+            _log.warning("Dropped jobs were staged again.", expired=rescued.expired, forgotten=rescued.forgotten)
+            wakeup.hint()
+        return RESCUE_SECONDS
+
+    await _repeat("rescuer", once, _sleep)
+
+
+async def run_pruner(pruner: Pruner) -> None:
+    """Prunes for ever, without a pause while there is more than one batch to end."""
+
+    async def once() -> float:
+        return 0.0 if await pruner.run_once() >= PRUNED_AT_ONCE else PRUNE_SECONDS
+
+    await _repeat("pruner", once, _sleep)
+
+
+async def serve(settings: Settings) -> int:
+    """The scheduler role: runs its loops until SIGTERM or SIGINT. Returns the exit code."""
+    if settings.redis_url is None or settings.database_url is None:
+        raise SettingsError("DATABASE_URL and REDIS_URL must be set; or use `make run`.")
+    stop, wakeup = asyncio.Event(), Wakeup()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    terms = Terms.of(settings)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=4))
+        redis, listener = connect(settings.redis_url), connect_listener(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        stack.push_async_callback(listener.aclose)
+        direct_url = settings.database_direct_url or settings.database_url
+        tasks = [
+            asyncio.create_task(run_relay(Relay(database, redis), wakeup)),
+            asyncio.create_task(run_rescuer(Rescuer(database, redis, terms), wakeup)),
+            asyncio.create_task(run_pruner(Pruner(database, timedelta(days=settings.job_days)))),
+            asyncio.create_task(hint_from_redis(wakeup, listener, STAGED_CHANNEL)),
+            asyncio.create_task(hint_from_postgres(wakeup, direct_url, NOTIFY_CHANNEL)),
+        ]
+        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "pruner"])
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        return await _end(tasks, stopped)
+
+
+async def _repeat(
+    name: str,
+    once: Callable[[], Awaitable[float | None]],
+    wait: Callable[[float | None], Awaitable[None]],
+) -> None:
+    """A `run` around a `run_once`: goes on through outages, and says once when one begins."""
+    reachable = True
+    while True:
+        try:
+            pause = await once()
+            reachable = True
+        except _AWAY as error:
+            if reachable:
+                _log.warning("A loop waits for PostgreSQL or Redis to come back.", loop=name, cause=repr(error))
+            reachable, pause = False, TROUBLE_SECONDS
+        await wait(pause)
+
+
+async def _sleep(seconds: float | None) -> None:
+    await asyncio.sleep(seconds or 0)
+
+
+async def _end(tasks: list[asyncio.Task[None]], stopped: asyncio.Task[bool]) -> int:
+    """Ends the loops; 1 if one of them had ended by itself, which none should."""
+    failed = [task for task in tasks if task.done()]
+    for task in [*tasks, stopped]:
+        task.cancel()
+    await asyncio.gather(*tasks, stopped, return_exceptions=True)
+    for task in failed:
+        _log.error("A loop ended in an unexpected error.", cause=repr(task.exception()))
+    return 1 if failed else 0

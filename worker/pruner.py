@@ -1,0 +1,38 @@
+"""Ends what is past its keep time, a bounded number at a time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core.operations.deletions import IDEMPOTENCY_WINDOW
+from core.operations.jobs import expire_jobs
+from core.store import flow_versions, idempotency_keys, jobs, mail_days
+from core.store.database import Connection, Database
+
+BATCH = 1_000
+"""Rows of one transaction: some 50 ms, so that nobody waits long behind it."""
+
+TOMBSTONE_KEEP = timedelta(days=90)
+"""How long an expired job's address answers 410 before it answers 404."""
+
+
+class Pruner:
+    def __init__(self, database: Database, job_keep: timedelta) -> None:
+        self._database = database
+        self._job_keep = job_keep
+
+    async def run_once(self) -> int:
+        """One round; returns how many rows it ended. A full batch means that there is more to do."""
+        purged = await self._database.transaction(self._purge)
+        expired = await expire_jobs(self._database, older_than=self._job_keep, limit=BATCH)
+        await self._database.transaction(self._forget)
+        return purged + expired
+
+    async def _purge(self, connection: Connection) -> int:
+        versions = await flow_versions.purge(connection, BATCH)
+        return versions + await flow_versions.purge_flows(connection, BATCH)
+
+    async def _forget(self, connection: Connection) -> None:
+        await jobs.forget_tombstones(connection, TOMBSTONE_KEEP)
+        await idempotency_keys.prune(connection, IDEMPOTENCY_WINDOW)
+        await mail_days.prune(connection)
