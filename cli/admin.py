@@ -20,7 +20,7 @@ from core.settings import Settings
 from core.store.database import Database
 
 
-class Id(click.ParamType):
+class Id(click.ParamType[int]):
     """An id in either spelling: a plain number, or 24 hexadecimal digits."""
 
     name = "id"

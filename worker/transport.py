@@ -59,7 +59,9 @@ def connect(redis_url: str, **settings: Any) -> ArqRedis:
         socket_connect_timeout=REDIS_SECONDS,
         **settings,
     )
-    return ArqRedis(pool_or_conn=pool, job_serializer=orjson.dumps, job_deserializer=orjson.loads)
+    redis = ArqRedis(pool_or_conn=pool, job_serializer=orjson.dumps, job_deserializer=orjson.loads)
+    redis.auto_close_connection_pool = True  # redis-py leaves a pool it was given open, but nobody else has this one
+    return redis
 
 
 def connect_listener(redis_url: str) -> Redis:
