@@ -103,22 +103,27 @@ def make(kind: str) -> None:
     """Installs, then stamps. Whatever stops it halfway leaves no stamp, so the next start begins again."""
     if not os.access(VENV if VENV.exists() else ROOT, os.W_OK | os.X_OK):
         raise BootstrapError(f"{ROOT} cannot be written by this user; mend its owner or mode, or use your own copy")
+    uv = usable_uv()
+    if uv is None:
+        require_venv()
     if STAMP.exists():
         STAMP.unlink()
     print("penstock: installing the dependencies into .venv, once; this takes up to a minute", file=sys.stderr)
     lock = ROOT / LOCKS[kind]
-    if not installed_by_uv(lock):
+    if uv is None or not installed_by_uv(uv, lock):
         install_by_pip(lock)
     STAMP.write_text(stamp_of(kind))
 
 
-def installed_by_uv(lock: Path) -> bool:
-    """False where there is no uv, or where it cannot do it: pip's configuration files may know another registry."""
+def usable_uv() -> "str | None":
     import shutil
 
-    uv = shutil.which("uv")
-    if uv is None or any(os.environ.get(f"PIP_{name}") for name in REGISTRY_VARIABLES):
-        return False
+    told = any(os.environ.get(f"PIP_{name}") for name in REGISTRY_VARIABLES)
+    return None if told else shutil.which("uv")
+
+
+def installed_by_uv(uv: str, lock: Path) -> bool:
+    """False if it cannot do it; then pip may, whose configuration files can name another registry."""
     try:
         if not fits("import sys"):
             run(uv, "venv", "--clear", "--python", sys.executable, str(VENV))
@@ -132,14 +137,13 @@ def installed_by_uv(lock: Path) -> bool:
 def install_by_pip(lock: Path) -> None:
     try:
         if not fits("import pip"):
-            require_venv()
             run(sys.executable, "-m", "venv", "--clear", str(VENV))
         install_lock(lock)
         run(str(PYTHON), "-m", "pip", "install", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     except InstallError as failure:
         lines = [line for line in str(failure).splitlines() if line.strip()] or ["the installer said nothing"]
-        told = [line for line in lines if line.lower().startswith("error")] or lines
-        raise BootstrapError(f"the dependencies cannot be installed: {told[-1].strip()} (all of it: {LOG})") from None
+        errors = [line.partition(":")[2] for line in lines if line.startswith("ERROR:")] or lines
+        raise BootstrapError(f"the dependencies cannot be installed: {errors[-1].strip()} (more in {LOG})") from None
 
 
 def install_lock(lock: Path) -> None:

@@ -243,7 +243,8 @@ class Supervisor:
 
     async def _stop(self, stop: StopRequests) -> None:
         """Roles first, while the servers they hand their work back to still run. Only roles can be hurried."""
-        _log.info("Stopping.", roles=len(self._roles), servers=len(self._servers))
+        if self._servers or self._roles:
+            _log.info("Stopping.", processes=len(self._servers) + len(self._roles))
         await asyncio.gather(*(keeper.stop(ROLE_GRACE_SECONDS, stop.hurry) for keeper in self._roles))
         unhurried = asyncio.Event()
         await asyncio.gather(*(keeper.stop(SERVER_GRACE_SECONDS, unhurried) for keeper in self._servers))

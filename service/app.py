@@ -16,7 +16,7 @@ from core.store.database import open_database
 from service.calls import SERVICE, Service
 from service.health import healthz, readyz
 from service.hints import open_hints
-from service.middleware import endpoint, error_boundary
+from service.middleware import endpoint, error_boundary, extra_slashes
 from service.routes import ROUTES
 
 MOST_BODY = 8 * 1024 * 1024
@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 def create_app(service: Service) -> web.Application:
     """The application with every route of the table; it opens and closes nothing itself."""
-    app = web.Application(middlewares=[error_boundary], client_max_size=MOST_BODY)
+    app = web.Application(middlewares=[error_boundary, extra_slashes], client_max_size=MOST_BODY)
     app[SERVICE] = service
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
@@ -53,7 +53,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 async def listening(settings: Settings) -> AsyncIterator[str]:
     """Serves on the configured host and port for the life of the context; yields the base URL."""
     async with open_service(settings) as service:
-        runner = web.AppRunner(create_app(service), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = web.AppRunner(
+            create_app(service), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, auto_decompress=False
+        )
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)

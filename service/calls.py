@@ -12,7 +12,6 @@ from aiohttp import web
 
 from core.domain.access import Principal
 from core.domain.documents import Document
-from core.domain.errors import NotFound
 from core.domain.identifiers import parse_hex_id
 from core.operations.deletions import Terms
 from core.settings import Settings
@@ -57,12 +56,9 @@ class Call:
     def database(self) -> Database:
         return self.service.database
 
-    def hex_id(self, name: str, unknown: str) -> int:
-        """The id in a path segment. Raises NotFound with the message for an unknown one if it is no id at all."""
-        number = parse_hex_id(self.path[name])
-        if number is None:
-            raise NotFound(unknown)
-        return number
+    def hex_id(self, name: str) -> int:
+        """The id in a path segment; 0, which nothing has, for text that is no id, so that it answers as unknown."""
+        return parse_hex_id(self.path[name]) or 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from core.domain.access import ActorType, Principal, admits
 from core.domain.documents import Document, parse_document
 from core.domain.errors import (
     Forbidden,
+    Invalid,
     MethodNotAllowed,
     NotFound,
     PenstockError,
@@ -84,6 +85,21 @@ async def error_boundary(request: web.Request, handler: Handler) -> web.StreamRe
         return dialect.internal.response()
 
 
+@web.middleware
+async def extra_slashes(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serves `//applications` as `/applications`: clients put a base URL that ends in a slash and our path together.
+
+    A redirect would do for some of them only, and would cost each request a second one.
+    """
+    path = request.rel_url.raw_path
+    if not path.startswith("//"):
+        return await handler(request)
+    meant = request.clone(rel_url=request.rel_url.with_path("/" + path.lstrip("/"), encoded=True, keep_query=True))
+    found = await request.app.router.resolve(meant)
+    meant.match_info.update(found)
+    return await found.handler(meant)
+
+
 def _admit(route: Route, principal: Principal, request: web.Request) -> None:
     """A token opens its own application only; another's answers like an unknown one."""
     application = request.match_info.get("applicationId")
@@ -94,10 +110,15 @@ def _admit(route: Route, principal: Principal, request: web.Request) -> None:
 
 
 async def _read(request: web.Request) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Invalid("the body must not be compressed")
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge from None
+    except (web.RequestPayloadError, ConnectionError):
+        # Usually nobody is left to be told; without this a caller that hangs up would pass for a lost database.
+        raise Invalid("the body breaks off") from None
 
 
 async def _parse(raw: bytes) -> Document:

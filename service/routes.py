@@ -103,4 +103,4 @@ ROUTES: tuple[Route, ...] = (
 
 def dialect_of(path: str) -> Dialect:
     """Which dialect an address without a route is answered in."""
-    return Dialect.NATIVE if path.startswith("/api/") else Dialect.LOSANT
+    return Dialect.NATIVE if path.lstrip("/").startswith("api/") else Dialect.LOSANT

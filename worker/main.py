@@ -62,8 +62,8 @@ class WakingWorker(Worker):
 def arq_worker(queue: str, runner: Runner, redis: ArqRedis, wakeup: Wakeup) -> WakingWorker:
     """An arq worker of one queue. It knows one function, and takes from a job nothing but its name."""
 
-    async def run_job(context: dict[Any, Any], *_: Any, **__: Any) -> None:
-        await runner.run(context["job_id"])
+    async def run_job(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+        await runner.run(ctx["job_id"])
         wakeup.hint()
 
     return WakingWorker(

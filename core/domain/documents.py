@@ -1,7 +1,7 @@
 """Strict JSON in: one parse that refuses whatever could be read in two ways, and keeps the text as it was sent.
 
 Refused, with the path: duplicate keys, NUL, lone surrogates, numbers that are not finite, integers over 64 digits,
-nesting over 64. Everything a request brings goes through here.
+nesting over 64. Every request body goes through here.
 """
 
 from __future__ import annotations
@@ -76,22 +76,6 @@ def parse_document(raw: bytes) -> Document:
     return document
 
 
-def parse_json(text: str) -> Json:
-    """Parses one JSON value under the same rules; `query` parameters carry such texts."""
-    try:
-        value, end = _FAST.raw_decode(text, _skip(text, 0))
-        if _skip(text, end) != len(text):
-            raise json.JSONDecodeError("Extra data", text, end)
-        _check_shape(value, text)
-    except _Suspect:
-        raise _locate(text) from None
-    except json.JSONDecodeError as error:
-        raise Invalid(f"is not JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise Invalid(f"is nested more than {MOST_DEPTH} deep") from None
-    return value
-
-
 def member_path(path: str, key: str) -> str:
     """The path of a member, fit to be printed: a hostile key is cut and its unprintable half pairs are escaped."""
     shown = key[:_MOST_KEY_SHOWN].encode("utf-8", "backslashreplace").decode()
@@ -115,8 +99,10 @@ def _parse_members(text: str) -> Document:
     """The outermost object member by member, so that each member's text is known; the rest is the C parser's."""
     value: dict[str, Json] = {}
     texts: dict[str, str] = {}
-    at = _expect(text, _skip(text, 0), "{", "the body must be a JSON object")
-    at = _skip(text, at)
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        raise Invalid("the body must be a JSON object")
+    at = _skip(text, at + 1)
     while text[at : at + 1] != "}":
         if value:
             at = _skip(text, _expect(text, at, ",", "Expecting ',' delimiter"))

@@ -14,7 +14,7 @@ from datetime import timedelta
 from core.domain.access import ActorType, Principal
 from core.domain.errors import IdempotencyMismatch, NotFound
 from core.domain.identifiers import new_public_id
-from core.domain.jobs import CHUNK_SIZE, LEASE_SECONDS, ClaimedJob, FailedItem, JobKind, JobStatus, Reason
+from core.domain.jobs import CHUNK_SIZE, LEASE_SECONDS, ClaimedJob, JobKind, JobStatus, Reason
 from core.domain.query import Combination
 from core.operations.flows import FLOW_UNKNOWN
 from core.settings import Settings
@@ -161,8 +161,7 @@ async def conclude(
     """Ends a job this transaction holds: accounts for what is left, and stages whoever wants to be told."""
     left = (held.total or 0) - held.removed - held.failed
     if left:
-        held.failed += left
-        held.reasons[Reason.NOT_ATTEMPTED] = held.reasons.get(Reason.NOT_ATTEMPTED, 0) + left
+        held.count_failed(Reason.NOT_ATTEMPTED, left)
     await jobs.conclude(connection, held, status, error)
     if held.kind is JobKind.DELETE_FLOW and status is JobStatus.COMPLETED:
         assert held.flow_id is not None, "the removal of a flow is about a flow"
@@ -203,17 +202,12 @@ async def _move(connection: Connection, held: HeldJob, pairs: tuple[list[int], l
     )
     if left:
         await job_items.record_failures(connection, held.id, left)
-    _count(held, len(pairs[0]), left)
+    held.position += len(pairs[0])
+    held.removed += len(pairs[0]) - len(left)
+    for item in left:
+        held.count_failed(item.reason, 1)
     details = {"from": held.position - len(pairs[0]), "to": held.position, "left": len(left)}
     await audit_events.record(connection, _actor(held), "versions.remove", ("job", held.id), details=details)
-
-
-def _count(held: HeldJob, items: int, left: list[FailedItem]) -> None:
-    held.position += items
-    held.removed += items - len(left)
-    held.failed += len(left)
-    for item in left:
-        held.reasons[item.reason] = held.reasons.get(item.reason, 0) + 1
 
 
 async def _stage_notifications(connection: Connection, held: HeldJob, terms: Terms) -> None:

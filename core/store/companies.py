@@ -12,7 +12,6 @@ from core.store.queries import query
 _CREATE = query("companies.create_company")
 _LIST = query("companies.list_companies")
 _FIND = query("companies.find_company_by_name")
-_LOCK = query("companies.lock_company")
 _CREATE_SECRET = query("companies.create_webhook_secret")
 _LIST_SECRETS = query("companies.list_webhook_secrets")
 _READ_NAMES = query("companies.read_names")
@@ -40,11 +39,6 @@ async def list_all(connection: Connection) -> list[asyncpg.Record]:
 async def find_by_name(connection: Connection, name: str) -> int | None:
     company_id: int | None = await connection.fetchval(_FIND, name)
     return company_id
-
-
-async def exists(connection: Connection, company_id: int) -> bool:
-    """Whether there is such a company; it then stays until the transaction ends."""
-    return await connection.fetchval(_LOCK, company_id) is not None
 
 
 async def create_secret(connection: Connection, company_id: int, secret: str) -> None:

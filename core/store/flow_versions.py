@@ -11,7 +11,7 @@ import asyncpg
 from core.domain.access import Principal
 from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination
-from core.domain.versions import Content, NewVersion, Version, VersionStatus, fold
+from core.domain.versions import NewVersion, Version, VersionStatus, fold
 from core.store.database import Connection
 from core.store.predicates import compile_query
 from core.store.queries import query
@@ -66,28 +66,6 @@ async def insert(
         version.notes,
         version.content.body,
         version.content.digest,
-        principal.actor_type,
-        principal.actor_id,
-    )
-    return _version(row)
-
-
-async def insert_draft(
-    connection: Connection, principal: Principal, flow_id: int, iteration: int, content: Content
-) -> Version:
-    """The flow's Draft; the one_draft index refuses a second."""
-    row = await connection.fetchrow(
-        _INSERT,
-        principal.company_id,
-        flow_id,
-        iteration,
-        None,
-        None,
-        VersionStatus.DRAFT,
-        True,
-        None,
-        content.body,
-        content.digest,
         principal.actor_type,
         principal.actor_id,
     )

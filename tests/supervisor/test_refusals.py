@@ -10,8 +10,6 @@ import pytest
 
 from tests.supervisor.program import Program
 
-pytestmark = pytest.mark.xdist_group("supervisor")
-
 
 async def test_a_second_supervisor_on_the_same_home(program: Program) -> None:
     first = await program.start("api")

@@ -80,7 +80,7 @@ When
   Ended     21 Nov 2026, 17:48:07 UTC
   Took      4.2 seconds
 
-What was removed can be brought back until 28 Nov 2026, 17:48:07 UTC.
+What was removed stays in the trash until 28 Nov 2026, 17:48:07 UTC.
 
 The whole record (it asks for your access token):
 https://penstock.example/api/v1/jobs/V1StGXR8_Z5jdHi6B-myT
@@ -139,14 +139,14 @@ def test_a_failure_names_its_reason_and_that_nothing_changed() -> None:
         assert "Nothing was changed." in body
         assert "Reason: " in body
         assert "No database" in body
-        assert "brought back" not in body
+        assert "the trash" not in body
 
 
 def test_what_is_missing_is_left_out() -> None:
     job = make_job(total=0, removed=0, reasons={}, started_at=None)
     letter = write(make_story(job, flow_name=None, query=None, failures=()))
     assert letter.subject == "Nothing to delete: no versions of a flow matched"
-    for word in ("Query", "Started", "Took", "and why", "by name", "None", "brought back"):
+    for word in ("Query", "Started", "Took", "and why", "by name", "None", "the trash"):
         assert word not in letter.text
         assert word not in letter.html
 

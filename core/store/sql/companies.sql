@@ -10,10 +10,6 @@ SELECT id, parent_id, name, created_at FROM companies ORDER BY id;
 -- The oldest company of that name; the demo company is looked up this way.
 SELECT id FROM companies WHERE name = $1 ORDER BY id LIMIT 1;
 
--- name: lock_company
--- Proves that a company exists before something is made for it.
-SELECT id FROM companies WHERE id = $1 FOR KEY SHARE;
-
 -- name: create_webhook_secret
 -- What will sign this company's callbacks from now on.
 INSERT INTO webhook_secrets (company_id, secret) VALUES ($1, $2) RETURNING id;

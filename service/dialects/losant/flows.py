@@ -10,11 +10,11 @@ from service.calls import Answer, Call
 
 
 def application_of(call: Call) -> int:
-    return call.hex_id("applicationId", flows.APPLICATION_UNKNOWN)
+    return call.hex_id("applicationId")
 
 
 def flow_of(call: Call) -> int:
-    return call.hex_id("flowId", flows.FLOW_UNKNOWN)
+    return call.hex_id("flowId")
 
 
 async def list_flows(call: Call) -> Answer:

@@ -17,6 +17,12 @@ MOST_QUERY_BYTES = 262_144
 """The largest query taken. The bounds on its conditions would allow no more than this anyway."""
 
 
+def version_of(call: Call) -> str:
+    """The id or name in the path. No name has a NUL, and PostgreSQL could not even be asked about one."""
+    segment = call.path["flowVersionId"]
+    return "" if "\0" in segment else segment
+
+
 async def list_versions(call: Call) -> Answer:
     application_id, flow_id = application_of(call), flow_of(call)
     page, per_page = call.query["page"], call.query["per_page"]
@@ -67,7 +73,7 @@ async def create_version(call: Call) -> Answer:
 async def read_version(call: Call) -> Answer:
     application_id = application_of(call)
     version, flow_class = await versions.read_version(
-        call.principal, call.database, application_id, flow_of(call), call.path["flowVersionId"]
+        call.principal, call.database, application_id, flow_of(call), version_of(call)
     )
     return Answer(200, render_version(version, application_id, flow_class))
 
@@ -78,7 +84,7 @@ async def delete_version(call: Call) -> Answer:
         call.database,
         application_of(call),
         flow_of(call),
-        call.path["flowVersionId"],
+        version_of(call),
         keep=call.service.keep,
     )
     return Answer(200, {"success": True})
@@ -103,7 +109,7 @@ async def delete_versions(call: Call) -> Answer:
 
 def _request(call: Call) -> deletions.DeletionRequest:
     text = call.document.texts["query"]
-    if len(text) > MOST_QUERY_BYTES:
+    if len(text.encode()) > MOST_QUERY_BYTES:
         raise Invalid(f"must have at most {MOST_QUERY_BYTES} bytes", "query")
     email, url = call.body.get("email"), call.body.get("callback_url")
     return deletions.DeletionRequest(

@@ -1,0 +1,17 @@
+"""How fast, beside a peer measured in the same run on the same servers.
+
+bulk_delete     the whole job against a raw batched DELETE of the same rows
+queue_latency   accepted -> in progress, beside arq as it comes
+
+An absolute figure says as much about the machine as about the program, so every bench prints ratios and the machine's
+facts, and checks that the work was really done before it says how long it took.
+
+servers     PostgreSQL and Valkey of our own, and the facts
+report      medians, quantiles, tables
+tenants     companies, flows, and many versions at once
+documents   workflows of about 2 kB
+children    programs that do one thing when told to: their time and memory are their own
+bystander   one row at a time beside whatever runs
+roles       the real API, scheduler and worker as processes
+raw_delete  the peer of bulk_delete, and stock_arq the peer of queue_latency
+"""

@@ -1,0 +1,91 @@
+"""Companies with a token each, and versions by the hundred thousand."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+from dataclasses import dataclass
+
+from bench.documents import write_workflow
+from cli.demo_company import new_webhook_secret
+from core.domain.access import ActorType, Principal
+from core.operations import access, flows
+from core.store.database import Connection, Database
+
+DOCUMENTS = 2_000
+"""Different bodies. Each row holds and compresses its own, so that repeating them costs and saves nothing."""
+
+LOAD_SECONDS = 600
+"""A million rows take about a minute; the pool's own limit for one statement is no measure here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A company, its default application, and a token for everything in it."""
+
+    company_id: int
+    application_id: int
+    token: str
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(self.company_id, ActorType.CLI, None)
+
+    async def make_flow(self, database: Database, name: str) -> int:
+        flow = await flows.create_flow(
+            self.principal,
+            database,
+            self.application_id,
+            name=name,
+            description=None,
+            flow_class="cloud",
+            enabled=True,
+        )
+        return flow.id
+
+
+async def make_tenant(database: Database, name: str) -> Tenant:
+    company_id, application_id = await access.create_company(
+        Principal(0, ActorType.CLI, None), database, name, parent_id=None, webhook_secret=new_webhook_secret()
+    )
+    token = await access.create_token(
+        Principal(company_id, ActorType.CLI, None),
+        database,
+        application_id,
+        name="bench",
+        scopes=["all.Application"],
+        expires_at=None,
+        random_text=secrets.token_urlsafe,
+    )
+    return Tenant(company_id, application_id, token.secret)
+
+
+async def write_documents(connection: Connection, seed: int) -> None:
+    """A table of bodies to fill versions from; the same seed gives the same bodies."""
+    source = random.Random(seed)
+    bodies = [write_workflow(source) for _ in range(DOCUMENTS)]
+    await connection.execute(
+        "CREATE TABLE bench_documents (n integer PRIMARY KEY, body json NOT NULL, digest bytea NOT NULL)"
+    )
+    rows = [(n, body, hashlib.sha256(body.encode()).digest()) for n, body in enumerate(bodies)]
+    await connection.executemany("INSERT INTO bench_documents (n, body, digest) VALUES ($1, $2, $3)", rows)
+    await connection.execute("ANALYZE bench_documents")
+
+
+async def load_versions(connection: Connection, table: str, company_id: int, flow_id: int, count: int) -> None:
+    """Gives the flow `count` Inactive versions v1, v2, … in a table with the columns of flow_versions."""
+    await connection.execute(
+        f"""
+        INSERT INTO {table} (company_id, flow_id, iteration, name, name_folded, status, body, digest,
+                             created_by_type, updated_by_type)
+        SELECT $1, $2, i, 'v' || i, 'v' || i, 'Inactive', d.body, d.digest, 'cli', 'cli'
+        FROM generate_series(1, $3::integer) AS i
+        JOIN bench_documents d ON d.n = i % $4::integer
+        """,
+        company_id,
+        flow_id,
+        count,
+        DOCUMENTS,
+        timeout=LOAD_SECONDS,
+    )

@@ -1,0 +1,142 @@
+"""The command line against a real database: what it makes works, what it shows is true, what it refuses is one line."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import penstock
+from core.domain.errors import Unauthenticated
+from core.domain.jobs import JobStatus
+from core.operations import access, jobs
+from core.settings import Settings
+from tests.support.machinery import Machinery
+from tests.support.smtp import SmtpCatcher
+from tests.support.tenants import Tenant
+
+
+@dataclass
+class Program:
+    """Runs commands as an operator would, with this test's database in the environment."""
+
+    url: str
+
+    async def run(self, *words: str) -> str:
+        result = await self.try_(*words)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    async def try_(self, *words: str) -> Result:
+        environment = {"DATABASE_URL": self.url, "COLUMNS": "200"}
+        return await asyncio.to_thread(CliRunner().invoke, penstock, words, env=environment)
+
+
+@pytest.fixture
+def program(settings: Settings) -> Program:
+    assert settings.database_url is not None
+    return Program(settings.database_url)
+
+
+def fact(output: str, name: str) -> str:
+    """The value a command printed behind a name."""
+    found = re.search(rf"^{name} (\S+)$", output, re.MULTILINE)
+    assert found, output
+    return found[1]
+
+
+async def test_from_a_company_to_a_token_that_opens_its_application(program: Program, tenant: Tenant) -> None:
+    made = await program.run("admin", "company", "create", "Globex")
+    company, application = fact(made, "company"), fact(made, "application")
+    token = await program.run("admin", "token", "create", application, "--scope", "flow.get", "--name", "reader")
+    who = await access.authenticate(tenant.database, fact(token, "token"), bearer=True, remote=None)
+    assert who.company_id == int(company)
+    assert who.scopes == {"flow.get"}
+    assert "Globex" in await program.run("admin", "company", "list")
+    listed = await program.run("admin", "token", "list", application)
+    assert "reader" in listed
+    assert fact(token, "token") not in listed, "a token is shown once"
+
+
+async def test_a_revoked_token_opens_nothing(program: Program, tenant: Tenant) -> None:
+    await program.run("admin", "token", "revoke", str(tenant.token_id))
+    with pytest.raises(Unauthenticated):
+        await access.authenticate(tenant.database, tenant.token, bearer=True, remote=None)
+    again = await program.try_("admin", "token", "revoke", str(tenant.token_id))
+    assert str(again.exception) == f"There is no open token {tenant.token_id}."
+
+
+async def test_keys_are_made_listed_and_revoked(program: Program, tenant: Tenant) -> None:
+    made = await program.run("admin", "key", "create", str(tenant.company_id), "--name", "poller")
+    who = await access.authenticate(tenant.database, fact(made, "key"), bearer=False, remote=None)
+    assert who.company_id == tenant.company_id
+    assert "poller" in await program.run("admin", "key", "list", str(tenant.company_id))
+    await program.run("admin", "key", "revoke", fact(made, "id"))
+    with pytest.raises(Unauthenticated):
+        await access.authenticate(tenant.database, fact(made, "key"), bearer=False, remote=None)
+
+
+async def test_an_application_and_a_signing_secret(program: Program, tenant: Tenant) -> None:
+    made = await program.run("admin", "application", "create", str(tenant.company_id), "Second")
+    assert fact(made, "application") in await program.run("admin", "application", "list", str(tenant.company_id))
+    assert (await program.run("admin", "webhook-secret", str(tenant.company_id))).startswith("whsec_")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("admin", "application", "create", "999", "x"), "Company was not found"),
+        (("admin", "key", "create", "999"), "Company was not found"),
+        (("admin", "token", "create", "999"), "Application was not found"),
+        (("admin", "company", "create", "x", "--parent", "999"), "Parent company was not found"),
+        (("admin", "company", "create", "x" * 256), "name must have 1 to 255 characters"),
+        (("admin", "webhook-secret", "999"), "There is no company 999."),
+        (("jobs", "show", "nobody"), "There is no job nobody."),
+        (("jobs", "retry", "nobody"), "There is no job nobody."),
+        (("jobs", "discard", "nobody"), "There is no job nobody."),
+    ],
+)
+async def test_a_refusal_is_one_line(program: Program, tenant: Tenant, words: tuple[str, ...], line: str) -> None:
+    result = await program.try_(*words)
+    assert str(result.exception) == line
+
+
+async def test_an_unknown_scope_names_the_known_ones(program: Program, tenant: Tenant) -> None:
+    result = await program.try_("admin", "token", "create", tenant.application, "--scope", "flow.fly")
+    assert "flow.fly is no scope" in str(result.exception)
+
+
+async def test_jobs_are_listed_shown_retried_and_discarded(
+    program: Program, tenant: Tenant, machinery: Machinery, smtp: SmtpCatcher
+) -> None:
+    smtp.answer("RCPT", "550 no such user")
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 2)
+    job_id = await tenant.ask_deletion(flow, email="ops@example.com")
+    await machinery.drain()
+    waiting = await tenant.ask_deletion(flow)
+
+    listed = await program.run("jobs", "list")
+    assert job_id in listed
+    assert waiting in listed
+    assert job_id not in await program.run("jobs", "list", "--status", "queued")
+    shown = await program.run("jobs", "show", job_id)
+    assert "2 matched, 2 removed, 0 failed" in shown
+    assert "recipient_refused" in shown
+
+    await program.run("jobs", "discard", waiting)
+    assert (await jobs.read_job(tenant.principal, tenant.database, waiting)).status is JobStatus.CANCELLED
+    smtp.behave()
+    letter = (await jobs.read_job(tenant.principal, tenant.database, job_id)).notifications[0].job
+    await program.run("jobs", "retry", letter)
+    await machinery.drain()
+    assert len(smtp.letters) == 1
+
+
+async def test_without_a_database_it_says_what_to_do(program: Program) -> None:
+    program.url = "postgresql://nobody@127.0.0.1:1/nothing"
+    result = await program.try_("jobs", "list")
+    assert "The database cannot be reached" in str(result.exception)

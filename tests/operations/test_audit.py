@@ -1,0 +1,206 @@
+"""Every changing operation leaves an event that says who, from where and what, in its own transaction."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import pytest
+
+from core.domain.access import ActorType, Principal
+from core.domain.documents import parse_document
+from core.domain.errors import NotFound
+from core.domain.flows import Flow, FlowChange
+from core.domain.jobs import ClaimedJob
+from core.domain.versions import NewVersion
+from core.operations import access, deletions, flows, jobs, stories, versions
+from core.store.database import Database
+from schemas.losant import content_of
+from tests.support.machinery import Machinery
+from tests.support.tenants import KEEP, SECRET, Tenant
+
+MODULES: tuple[ModuleType, ...] = (access, deletions, flows, jobs, stories, versions)
+
+READING = {
+    "authenticate", "find_application_company", "find_company", "find_default_application", "find_job",
+    "list_application_jobs", "list_applications", "list_companies", "list_flows", "list_jobs", "list_keys",
+    "list_recent_jobs", "list_tokens", "list_versions", "read_application_job", "read_flow", "read_job",
+    "read_story", "read_version", "read_webhook_secrets",
+}  # fmt: skip
+
+DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs"}
+"""Move a job between attempts, or end its keep time: nothing a caller asked for changes."""
+
+INSIDE = {"conclude"}
+"""Part of other operations' transactions; what it writes is seen in theirs."""
+
+
+@dataclass
+class Scene:
+    """What the operations below are tried on."""
+
+    tenant: Tenant
+    machinery: Machinery
+    flow: Flow
+
+    @property
+    def place(self) -> tuple[Principal, Database, int]:
+        return self.tenant.principal, self.tenant.database, self.tenant.application_id
+
+    @property
+    def owner(self) -> Principal:
+        return Principal(self.tenant.company_id, ActorType.CLI, None)
+
+    async def claimed(self) -> ClaimedJob:
+        await self.tenant.ask_deletion(self.flow)
+        (name,) = await self.machinery.deliver()
+        job = await self.machinery.runner._claim(name)
+        assert job is not None
+        return job
+
+
+def new_version(name: str) -> NewVersion:
+    return NewVersion(name, True, None, content_of(parse_document(b"{}")))
+
+
+async def _accept(scene: Scene) -> None:
+    await scene.tenant.ask_deletion(scene.flow)
+
+
+async def _delete_batch(scene: Scene) -> None:
+    await deletions.delete_batch(
+        scene.tenant.database, await scene.claimed(), limit=9, terms=scene.machinery.tools.terms
+    )
+
+
+async def _cancel(scene: Scene) -> None:
+    job_id = await scene.tenant.ask_deletion(scene.flow)
+    await jobs.cancel_job(scene.tenant.principal, scene.tenant.database, job_id, scene.machinery.tools.terms)
+
+
+async def _discard(scene: Scene) -> None:
+    job = await jobs.find_job(scene.tenant.database, await scene.tenant.ask_deletion(scene.flow))
+    assert job is not None
+    await jobs.discard_job(scene.owner, scene.tenant.database, job, scene.machinery.tools.terms)
+
+
+async def _retry(scene: Scene) -> None:
+    job = await jobs.find_job(scene.tenant.database, await scene.tenant.ask_deletion(scene.flow))
+    assert job is not None
+    await jobs.retry_job(scene.owner, scene.tenant.database, job, "unused")
+
+
+async def _complete(scene: Scene) -> None:
+    await jobs.complete_job(scene.tenant.database, await scene.claimed(), scene.machinery.tools.terms)
+
+
+async def _fail(scene: Scene) -> None:
+    await jobs.fail_job(scene.tenant.database, await scene.claimed(), ("x", "y"), scene.machinery.tools.terms)
+
+
+async def _create_version(scene: Scene) -> None:
+    await versions.create_version(*scene.place, scene.flow.id, new_version("new"), replace=False, keep=KEEP)
+
+
+async def _delete_version(scene: Scene) -> None:
+    await versions.delete_version(*scene.place, scene.flow.id, "v1", keep=KEEP)
+
+
+async def _remove_flow(scene: Scene) -> None:
+    await deletions.accept_flow_deletion(*scene.place, scene.flow.id, public_id=scene.machinery.tools.terms.new_id())
+
+
+async def _revoke_key(scene: Scene) -> None:
+    made = await access.create_key(scene.owner, scene.tenant.database, name="k", random_text=secrets.token_urlsafe)
+    await access.revoke_key(scene.owner, scene.tenant.database, made.id)
+
+
+CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
+    "create_company": (
+        lambda scene: access.create_company(
+            scene.owner, scene.tenant.database, "New", parent_id=None, webhook_secret=SECRET
+        ),
+        "company.create",
+    ),
+    "create_application": (
+        lambda scene: access.create_application(scene.owner, scene.tenant.database, "More"),
+        "application.create",
+    ),
+    "create_token": (lambda scene: scene.tenant.make_token("flow.get"), "token.create"),
+    "create_key": (
+        lambda scene: access.create_key(
+            scene.owner, scene.tenant.database, name="k", random_text=secrets.token_urlsafe
+        ),
+        "key.create",
+    ),
+    "revoke_token": (
+        lambda scene: access.revoke_token(scene.owner, scene.tenant.database, scene.tenant.token_id),
+        "token.revoke",
+    ),
+    "revoke_key": (_revoke_key, "key.revoke"),
+    "create_flow": (lambda scene: scene.tenant.make_flow("new"), "flow.create"),
+    "change_flow": (
+        lambda scene: flows.change_flow(*scene.place, scene.flow.id, FlowChange(name="x")),
+        "flow.change",
+    ),
+    "create_version": (_create_version, "version.create"),
+    "delete_version": (_delete_version, "version.delete"),
+    "accept_deletion": (_accept, "versions.delete"),
+    "accept_flow_deletion": (_remove_flow, "flow.delete"),
+    "delete_batch": (_delete_batch, "versions.remove"),
+    "cancel_job": (_cancel, "job.cancel"),
+    "discard_job": (_discard, "job.discard"),
+    "retry_job": (_retry, "job.retry"),
+    "complete_job": (_complete, "job.completed"),
+    "fail_job": (_fail, "job.failed"),
+}
+
+
+def operations() -> set[str]:
+    """Every public operation there is."""
+    return {
+        name
+        for module in MODULES
+        for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def test_every_operation_is_known_here() -> None:
+    """A new operation has to be put into one of the lists above before it can land."""
+    assert operations() == READING | DELIVERING | INSIDE | set(CHANGING)
+
+
+@pytest.mark.leaves_jobs
+@pytest.mark.parametrize("name", CHANGING)
+async def test_a_change_is_audited(tenant: Tenant, machinery: Machinery, name: str) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 2)
+    change, action = CHANGING[name]
+    async with tenant.database.connection() as connection:
+        before = await connection.fetchval("SELECT coalesce(max(id), 0) FROM audit_events")
+
+    await change(Scene(tenant, machinery, flow))
+
+    async with tenant.database.connection() as connection:
+        events = await connection.fetch("SELECT * FROM audit_events WHERE id > $1", before)
+    (event,) = [event for event in events if event["action"] == action]
+    assert event["actor_type"] in set(ActorType)
+    if event["actor_type"] == ActorType.API_TOKEN:
+        assert (event["actor_id"], event["remote"]) == (tenant.token_id, "127.0.0.1")
+
+
+async def test_a_refused_change_leaves_no_event(tenant: Tenant) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_version(flow, "v")
+    async with tenant.database.connection() as connection:
+        before = await connection.fetchval("SELECT count(*) FROM audit_events")
+    with pytest.raises(NotFound):
+        await flows.change_flow(
+            tenant.principal, tenant.database, tenant.application_id, flow.id, FlowChange(name="x", deploy=999)
+        )
+    async with tenant.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM audit_events") == before

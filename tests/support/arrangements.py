@@ -1,0 +1,137 @@
+"""What has to exist before a route can succeed: one arrangement a handler, made anew for every request.
+
+`ARRANGEMENTS` is written out. A route without an entry fails the generated tests, which is how a new one is noticed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote
+
+from core.domain.access import ActorType, Principal
+from core.domain.flows import Flow
+from core.domain.identifiers import LARGEST_ID, hex_id
+from core.operations import access, jobs
+from service.calls import Answer, Call
+from service.dialects.losant import flows as losant_flows
+from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import versions as losant_versions
+from service.native import jobs as native_jobs
+from service.routes import Route
+from tests.support.tenants import Tenant
+
+_numbers = itertools.count(1)
+
+UNKNOWN = {
+    "applicationId": hex_id(LARGEST_ID - 1),
+    "flowId": hex_id(LARGEST_ID - 1),
+    "flowVersionId": hex_id(LARGEST_ID - 1),
+    "jobId": hex_id(LARGEST_ID - 1),
+    "job": "A" * 21,
+}
+"""A well-formed id that nothing has, for every name a path parameter goes by."""
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """The ids to put into a route's path and, where it takes one, a body that it accepts."""
+
+    ids: Mapping[str, str]
+    body: Mapping[str, Any] | None = None
+    flow: Flow | None = field(default=None, compare=False)
+
+    def path(self, route: Route, **others: str) -> str:
+        """The route's address, percent-encoded; `others` take the place of arranged ids."""
+        ids = {name: quote(value, safe="") for name, value in {**self.ids, **others}.items()}
+        return route.path.format(**ids)
+
+
+Arrange = Callable[[Tenant], Awaitable[Arranged]]
+
+
+async def make_sibling(tenant: Tenant) -> Tenant:
+    """Another application of the same company, with a token for everything in it."""
+    maker = Principal(tenant.company_id, ActorType.CLI, None)
+    application_id = await access.create_application(maker, tenant.database, f"Sibling {next(_numbers)}")
+    sibling = replace(tenant, application_id=application_id)
+    token = await sibling.make_token("all.Application")
+    return replace(sibling, token_id=token.id, token=token.secret)
+
+
+async def make_key(tenant: Tenant) -> access.NewCredential:
+    """One more API key of the company."""
+    maker = Principal(tenant.company_id, ActorType.CLI, None)
+    return await access.create_key(maker, tenant.database, name="more", random_text=secrets.token_urlsafe)
+
+
+async def _application(tenant: Tenant) -> Arranged:
+    return Arranged({"applicationId": tenant.application})
+
+
+async def _new_flow(tenant: Tenant) -> Arranged:
+    return Arranged({"applicationId": tenant.application}, {"name": f"Flow {next(_numbers)}"})
+
+
+async def _flow(tenant: Tenant) -> Arranged:
+    flow = await tenant.make_flow(f"Flow {next(_numbers)}")
+    return Arranged({"applicationId": tenant.application, "flowId": hex_id(flow.id)}, flow=flow)
+
+
+async def _flow_change(tenant: Tenant) -> Arranged:
+    return replace(await _flow(tenant), body={"name": "Renamed", "enabled": False})
+
+
+async def _new_version(tenant: Tenant) -> Arranged:
+    return replace(await _flow(tenant), body={"version": f"v{next(_numbers)}", "nodes": [{"id": "a"}]})
+
+
+async def _version(tenant: Tenant) -> Arranged:
+    arranged = await _flow(tenant)
+    assert arranged.flow is not None
+    version = await tenant.make_version(arranged.flow, f"v{next(_numbers)}")
+    return replace(arranged, ids={**arranged.ids, "flowVersionId": hex_id(version.id)})
+
+
+async def _deletion(tenant: Tenant) -> Arranged:
+    arranged = await _version(tenant)
+    ids = {name: value for name, value in arranged.ids.items() if name != "flowVersionId"}
+    return replace(arranged, ids=ids, body={"query": {}})
+
+
+async def _job(tenant: Tenant) -> Arranged:
+    arranged = await _version(tenant)
+    assert arranged.flow is not None
+    return Arranged({"job": await tenant.ask_deletion(arranged.flow)}, flow=arranged.flow)
+
+
+async def _job_log(tenant: Tenant) -> Arranged:
+    arranged = await _job(tenant)
+    job = await jobs.read_job(tenant.principal, tenant.database, arranged.ids["job"])
+    return Arranged({"applicationId": tenant.application, "jobId": hex_id(job.id)}, flow=arranged.flow)
+
+
+async def _nothing(_: Tenant) -> Arranged:
+    return Arranged({})
+
+
+ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer]], Arrange] = {
+    losant_flows.list_flows: _application,
+    losant_flows.create_flow: _new_flow,
+    losant_flows.read_flow: _flow,
+    losant_flows.change_flow: _flow_change,
+    losant_flows.delete_flow: _flow,
+    losant_versions.list_versions: _flow,
+    losant_versions.create_version: _new_version,
+    losant_versions.delete_versions: _deletion,
+    losant_versions.read_version: _version,
+    losant_versions.delete_version: _version,
+    losant_jobs.list_job_logs: _application,
+    losant_jobs.read_job_log: _job_log,
+    native_jobs.list_jobs: _nothing,
+    native_jobs.read_job: _job,
+    native_jobs.cancel_job: _job,
+}

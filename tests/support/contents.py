@@ -1,0 +1,30 @@
+"""What a database holds, so that a test can say that a refused request wrote nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from core.store.database import Database
+
+
+async def read_contents(database: Database) -> dict[str, str | None]:
+    """Every table with the digest of its rows, the audit trail included; None for an empty one."""
+    async with database.connection() as connection:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        parts = [
+            f"SELECT '{row['tablename']}' AS name, md5(string_agg(t::text, '\n' ORDER BY t::text)) AS digest"
+            f' FROM "{row["tablename"]}" t'
+            for row in tables
+        ]
+        found = await connection.fetch(" UNION ALL ".join(parts))
+    return {row["name"]: row["digest"] for row in found}
+
+
+@asynccontextmanager
+async def unchanged(database: Database) -> AsyncIterator[None]:
+    """Fails the test if anything in the database was changed inside of the context."""
+    before = await read_contents(database)
+    yield
+    after = await read_contents(database)
+    assert {name for name in after if after[name] != before.get(name)} == set(), "a refused request wrote something"
