@@ -21,7 +21,7 @@ from core.operations.deletions import JobLost, Terms, conclude
 from core.store import audit_events, job_items
 from core.store import jobs as store
 from core.store.database import Connection, Database
-from core.store.jobs import HeldJob, NewJob
+from core.store.jobs import HeldJob, LockedJob, NewJob
 
 JOB_UNKNOWN = "Job was not found"
 """The one answer for a job that never existed, another application's and another company's."""
@@ -104,13 +104,7 @@ async def cancel_job(principal: Principal, database: Database, public_id: str, t
     job = await read_job(principal, database, public_id)
 
     async def work(connection: Connection) -> None:
-        locked = await store.lock(connection, job.id, job.company_id)
-        if locked is None:
-            raise NotFound(JOB_UNKNOWN)
-        if locked.status.terminal:
-            raise Conflict(f"This job has already ended as {locked.status}.")
-        if job.kind is JobKind.DELETE_FLOW:
-            raise Conflict("The removal of a flow cannot be cancelled.")
+        locked = await _lock_stoppable(connection, job)
         await audit_events.record(connection, principal, "job.cancel", ("job", job.id))
         if locked.status is JobStatus.QUEUED:
             await conclude(connection, locked.held, JobStatus.CANCELLED, None, terms)
@@ -213,16 +207,13 @@ async def retry_job(principal: Principal, database: Database, job: Job, public_i
 
 
 async def discard_job(principal: Principal, database: Database, job: Job, terms: Terms) -> None:
-    """For operators: ends a job of any kind but the removal of a flow, without waiting for its worker."""
+    """For operators: ends a job of any kind but the removal of a flow, without waiting for its worker.
+
+    Raises Conflict for a job that has ended.
+    """
 
     async def work(connection: Connection) -> None:
-        locked = await store.lock(connection, job.id, job.company_id)
-        if locked is None:
-            raise NotFound(JOB_UNKNOWN)
-        if locked.status.terminal:
-            raise Conflict(f"This job has already ended as {locked.status}.")
-        if job.kind is JobKind.DELETE_FLOW:
-            raise Conflict("The removal of a flow cannot be discarded: it would leave a hidden flow half empty.")
+        locked = await _lock_stoppable(connection, job)
         await audit_events.record(connection, principal, "job.discard", ("job", job.id))
         await conclude(connection, locked.held, JobStatus.CANCELLED, None, terms)
 
@@ -248,6 +239,17 @@ async def expire_jobs(database: Database, *, older_than: timedelta, limit: int) 
         return await store.expire(connection, older_than=older_than, limit=limit)
 
     return await database.transaction(work)
+
+
+async def _lock_stoppable(connection: Connection, job: Job) -> LockedJob:
+    locked = await store.lock(connection, job.id, job.company_id)
+    if locked is None:
+        raise NotFound(JOB_UNKNOWN)
+    if locked.status.terminal:
+        raise Conflict(f"This job has already ended as {locked.status}.")
+    if job.kind is JobKind.DELETE_FLOW:
+        raise Conflict("The removal of a flow cannot be stopped: it would leave a hidden flow half empty.")
+    return locked
 
 
 async def _give_up(connection: Connection, held: HeldJob, error: tuple[str, str], terms: Terms) -> None:

@@ -15,6 +15,7 @@ from core.domain.versions import NewVersion, Version, VersionStatus, fold
 from core.store.database import Connection
 from core.store.predicates import compile_query
 from core.store.queries import query
+from core.store.rows import build
 
 _INSERT = query("flow_versions.insert_version")
 _READ_BY_ID = query("flow_versions.read_version_by_id")
@@ -122,14 +123,14 @@ async def keep_replaced(connection: Connection, company_id: int, version_id: int
 async def demote(connection: Connection, principal: Principal, flow_id: int) -> Standing | None:
     """Makes the flow's deployed version inactive; None if it has none."""
     row = await connection.fetchrow(_DEMOTE, principal.company_id, flow_id, principal.actor_type, principal.actor_id)
-    return Standing(row["id"], row["digest"]) if row else None
+    return build(Standing, row) if row else None
 
 
 async def promote(connection: Connection, principal: Principal, version_id: int) -> Standing:
     row = await connection.fetchrow(
         _PROMOTE, principal.company_id, version_id, principal.actor_type, principal.actor_id
     )
-    return Standing(row["id"], row["digest"])
+    return build(Standing, row)
 
 
 async def delete(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> bool:
@@ -192,23 +193,4 @@ def _affected(tag: str) -> int:
 
 
 def _version(row: asyncpg.Record) -> Version:
-    return Version(
-        id=row["id"],
-        company_id=row["company_id"],
-        flow_id=row["flow_id"],
-        iteration=row["iteration"],
-        name=row["name"],
-        status=VersionStatus(row["status"]),
-        enabled=row["enabled"],
-        notes=row["notes"],
-        body=row["body"],
-        digest=row["digest"],
-        revision=row["revision"],
-        deployed_at=row["deployed_at"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        created_by_type=row["created_by_type"],
-        created_by_id=row["created_by_id"],
-        updated_by_type=row["updated_by_type"],
-        updated_by_id=row["updated_by_id"],
-    )
+    return build(Version, row, status=VersionStatus(row["status"]))

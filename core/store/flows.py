@@ -11,6 +11,7 @@ from core.domain.access import Principal
 from core.domain.flows import Flow, FlowChange
 from core.store.database import Connection
 from core.store.queries import query
+from core.store.rows import build
 
 _CREATE = query("flows.create_flow")
 _READ = query("flows.read_flow")
@@ -55,12 +56,12 @@ async def create(
         principal.actor_type,
         principal.actor_id,
     )
-    return _flow(row)
+    return build(Flow, row)
 
 
 async def read(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
     row = await connection.fetchrow(_READ, company_id, application_id, flow_id)
-    return _flow(row) if row else None
+    return build(Flow, row) if row else None
 
 
 async def list_page(
@@ -69,7 +70,7 @@ async def list_page(
     """A page by name, and how many flows there are."""
     rows = await connection.fetch(_LIST, company_id, application_id, limit, offset)
     total: int = await connection.fetchval(_COUNT, company_id, application_id)
-    return [_flow(row) for row in rows], total
+    return [build(Flow, row) for row in rows], total
 
 
 async def has_application(connection: Connection, company_id: int, application_id: int) -> bool:
@@ -79,7 +80,7 @@ async def has_application(connection: Connection, company_id: int, application_i
 async def lock(connection: Connection, company_id: int, application_id: int, flow_id: int) -> LockedFlow | None:
     """Holds the flow until the transaction ends; None if the caller has no such flow."""
     row = await connection.fetchrow(_LOCK, company_id, application_id, flow_id)
-    return LockedFlow(row["id"], row["name"], row["flow_class"]) if row else None
+    return build(LockedFlow, row) if row else None
 
 
 async def lock_for_job(connection: Connection, company_id: int, flow_id: int) -> None:
@@ -114,22 +115,3 @@ async def move_to_trash(
     connection: Connection, company_id: int, flow_id: int, job_id: int, purge_after: datetime
 ) -> None:
     await connection.execute(_MOVE, company_id, flow_id, job_id, purge_after)
-
-
-def _flow(row: asyncpg.Record) -> Flow:
-    return Flow(
-        id=row["id"],
-        company_id=row["company_id"],
-        application_id=row["application_id"],
-        name=row["name"],
-        description=row["description"],
-        flow_class=row["flow_class"],
-        enabled=row["enabled"],
-        deployed_version_id=row["deployed_version_id"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        created_by_type=row["created_by_type"],
-        created_by_id=row["created_by_id"],
-        updated_by_type=row["updated_by_type"],
-        updated_by_id=row["updated_by_id"],
-    )

@@ -13,6 +13,7 @@ from core.domain.access import Principal
 from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus, Notification, Reason
 from core.store.database import Connection
 from core.store.queries import query
+from core.store.rows import build
 
 _STAGE = query("jobs.stage_job")
 _STAGE_REFUSED = query("jobs.stage_refused_job")
@@ -132,7 +133,7 @@ async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, 
     await connection.execute("SET LOCAL synchronous_commit TO off")
     await connection.execute(_SERIALIZE_RELAYS)
     rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap)
-    return [Delivery(row["id"], row["attempt"], row["queue"]) for row in rows]
+    return [build(Delivery, row) for row in rows]
 
 
 async def mark_delivered(connection: Connection, sent: Sequence[Delivery]) -> None:
@@ -156,15 +157,7 @@ async def claim(connection: Connection, job_id: int, attempt: int, lease: timede
     row = await connection.fetchrow(_CLAIM, job_id, attempt, lease)
     if row is None:
         return None
-    return ClaimedJob(
-        id=row["id"],
-        public_id=row["public_id"],
-        company_id=row["company_id"],
-        kind=JobKind(row["kind"]),
-        attempt=row["attempt"],
-        failures=row["failures"],
-        arguments=orjson.loads(row["arguments"]),
-    )
+    return build(ClaimedJob, row, kind=JobKind(row["kind"]), arguments=orjson.loads(row["arguments"]))
 
 
 async def hold(connection: Connection, job: ClaimedJob) -> HeldJob | None:
@@ -222,7 +215,7 @@ async def find_expired_leases(connection: Connection, limit: int) -> list[tuple[
 
 async def find_undelivered(connection: Connection, *, older_than: timedelta, limit: int) -> list[Delivery]:
     rows = await connection.fetch(_FIND_UNDELIVERED, older_than, limit)
-    return [Delivery(row["id"], row["attempt"], row["queue"]) for row in rows]
+    return [build(Delivery, row) for row in rows]
 
 
 async def stage_again(connection: Connection, lost: Sequence[Delivery]) -> None:
@@ -303,24 +296,12 @@ def _asker(principal: Principal) -> tuple[object, ...]:
 
 
 def _held(row: asyncpg.Record) -> HeldJob:
-    return HeldJob(
-        id=row["id"],
-        company_id=row["company_id"],
-        application_id=row["application_id"],
-        flow_id=row["flow_id"],
+    return build(
+        HeldJob,
+        row,
         kind=JobKind(row["kind"]),
-        total=row["total"],
-        position=row["position"],
-        removed=row["removed"],
-        failed=row["failed"],
         reasons=orjson.loads(row["reasons"]),
-        cancel_requested=row["cancel_requested"],
-        undo_until=row["undo_until"],
         arguments=orjson.loads(row["arguments"]),
-        public_id=row["public_id"],
-        failures=row["failures"],
-        requested_by_type=row["requested_by_type"],
-        requested_by_id=row["requested_by_id"],
     )
 
 
@@ -343,29 +324,13 @@ async def _jobs(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[
 
 
 def _job(row: asyncpg.Record, notifications: tuple[Notification, ...]) -> Job:
-    return Job(
-        id=row["id"],
-        public_id=row["public_id"],
-        company_id=row["company_id"],
-        application_id=row["application_id"],
-        flow_id=row["flow_id"],
+    return build(
+        Job,
+        row,
         kind=JobKind(row["kind"]),
         status=JobStatus(row["status"]),
         attempts=row["attempt"],
-        revision=row["revision"],
-        total=row["total"],
-        removed=row["removed"],
-        failed=row["failed"],
         reasons=orjson.loads(row["reasons"]),
-        error_code=row["error_code"],
-        error_message=row["error_message"],
-        requested_by_type=row["requested_by_type"],
-        requested_by_id=row["requested_by_id"],
         arguments=orjson.loads(row["arguments"]),
-        cancel_requested=row["cancel_requested"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        undo_until=row["undo_until"],
         notifications=notifications,
     )
