@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
-
 from core.domain.access import Principal
 from core.domain.flows import Flow, FlowChange
 from core.store.database import Connection

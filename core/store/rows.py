@@ -10,7 +10,7 @@ import asyncpg
 Value = TypeVar("Value")
 
 
-def build(kind: type[Value], row: asyncpg.Record, **given: object) -> Value:
+def build(kind: type[Value], row: asyncpg.Record, /, **given: object) -> Value:
     """A `kind` (a dataclass) whose fields come from the row's columns of the same names, but for those `given`."""
     names = [field.name for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
     values: dict[str, Any] = {name: row[name] for name in names}
