@@ -44,7 +44,7 @@ async def _run(work: Callable[[Database, Settings], Awaitable[Result]], settings
             return await work(database, settings)
     except PenstockError as error:
         raise StartError(error.message) from error
-    except (*UNREACHABLE, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
-        raise StartError(f"The database cannot be reached: {error}") from error
+    except UNREACHABLE as error:
+        raise StartError(f"the database went away: {error}") from error
     except asyncpg.UndefinedTableError as error:
         raise StartError("The database has no Penstock schema; run `penstock migrate`.") from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from aiohttp import web
@@ -32,6 +33,17 @@ class Service:
     def keep(self) -> timedelta:
         """How long deleted versions stay in the trash."""
         return timedelta(days=self.settings.undo_days)
+
+
+INLINE_BYTES = 65_536
+"""What is worth a thread: parsing or digesting 64 kB takes about 2 ms, which others on the event loop can bear."""
+
+Result = TypeVar("Result")
+
+
+async def computed(size: int, work: Callable[[], Result]) -> Result:
+    """The result of `work`, done in a thread when it is about more than INLINE_BYTES."""
+    return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
 
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -25,13 +24,10 @@ from core.operations.flows import APPLICATION_UNKNOWN
 from core.store.database import UNREACHABLE
 from schemas.fields import load
 from service.auth import identify
-from service.calls import SERVICE, Call
+from service.calls import SERVICE, Call, computed
 from service.routes import Dialect, Route, dialect_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-INLINE_BYTES = 65_536
-"""Bodies over this are parsed in a thread: 64 kB takes about 2 ms, which others on the loop can bear."""
 
 _NOTHING = Document({}, {})
 _log = structlog.get_logger()
@@ -47,7 +43,7 @@ def endpoint(route: Route) -> Handler:
         principal = await identify(request, service.database, keys=route.dialect.takes_keys)
         _admit(route, principal, request)
         raw = await _read(request) if body_schema else b""
-        document = await _parse(raw) if body_schema else _NOTHING
+        document = await computed(len(raw), lambda: parse_document(raw)) if body_schema else _NOTHING
         call = Call(
             service=service,
             principal=principal,
@@ -119,12 +115,6 @@ async def _read(request: web.Request) -> bytes:
     except (web.RequestPayloadError, ConnectionError):
         # Usually nobody is left to be told; without this a caller that hangs up would pass for a lost database.
         raise Invalid("the body breaks off") from None
-
-
-async def _parse(raw: bytes) -> Document:
-    if len(raw) <= INLINE_BYTES:
-        return parse_document(raw)
-    return await asyncio.to_thread(parse_document, raw)
 
 
 def _http_answer(dialect: Dialect, error: web.HTTPException) -> web.StreamResponse:

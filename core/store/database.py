@@ -89,23 +89,14 @@ class Database:
 
 @asynccontextmanager
 async def open_database(settings: Settings, *, role: str, size: int = 10) -> AsyncIterator[Database]:
-    """Opens a pool of at most `size` connections for the life of the context.
+    """Opens a pool of at most `size` connections for the life of the context. Raises SettingsError if it cannot.
 
     With DATABASE_DIRECT_URL set, DATABASE_URL is taken to be a pooler in transaction mode, where a statement prepared
     on one connection may be asked for on another; the statement cache is then off.
     """
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set; name a PostgreSQL database, or use `make run`.")
-    pool = await asyncpg.create_pool(
-        settings.database_url,
-        min_size=1,
-        max_size=size,
-        command_timeout=COMMAND_SECONDS,
-        max_inactive_connection_lifetime=300,
-        connection_class=_PlainConnection,
-        statement_cache_size=0 if settings.database_direct_url else 200,
-        server_settings={"application_name": f"penstock {role}"},
-    )
+    pool = await _open_pool(settings, role, size)
     try:
         yield Database(pool, size)
     finally:
@@ -114,6 +105,23 @@ async def open_database(settings: Settings, *, role: str, size: int = 10) -> Asy
             await asyncio.wait_for(pool.close(), 3)
         except TimeoutError:
             pool.terminate()
+
+
+async def _open_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
+    """Raises SettingsError when the database cannot be used at all: the process then ends, and is started again."""
+    try:
+        return await asyncpg.create_pool(
+            settings.database_url,
+            min_size=1,
+            max_size=size,
+            command_timeout=COMMAND_SECONDS,
+            max_inactive_connection_lifetime=300,
+            connection_class=_PlainConnection,
+            statement_cache_size=0 if settings.database_direct_url else 200,
+            server_settings={"application_name": f"penstock {role}"},
+        )
+    except (*UNREACHABLE, ValueError, asyncpg.PostgresError) as error:
+        raise SettingsError(f"the database named in DATABASE_URL cannot be used: {error}") from error
 
 
 UNREACHABLE = (

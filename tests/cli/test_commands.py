@@ -139,4 +139,4 @@ async def test_jobs_are_listed_shown_retried_and_discarded(
 async def test_without_a_database_it_says_what_to_do(program: Program) -> None:
     program.url = "postgresql://nobody@127.0.0.1:1/nothing"
     result = await program.try_("jobs", "list")
-    assert "The database cannot be reached" in str(result.exception)
+    assert "the database named in DATABASE_URL cannot be used" in str(result.exception)

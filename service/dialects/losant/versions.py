@@ -9,7 +9,7 @@ from core.domain.query import parse_query
 from core.domain.versions import NewVersion
 from core.operations import deletions, versions
 from schemas.losant import content_of, render_list, render_version
-from service.calls import Answer, Call
+from service.calls import Answer, Call, computed
 from service.dialects.losant.flows import application_of, flow_of
 from service.keys import idempotency_key
 
@@ -56,7 +56,7 @@ async def create_version(call: Call) -> Answer:
         name=call.body["version"],
         enabled=call.body.get("enabled", True),
         notes=call.body.get("notes"),
-        content=content_of(call.document),
+        content=await computed(len(call.raw_body), lambda: content_of(call.document)),
     )
     version, flow = await versions.create_version(
         call.principal,
