@@ -16,6 +16,7 @@ from core.store.migrate import migrate
 from tests.support.api import Api, open_api
 from tests.support.logs import Logs, captured
 from tests.support.machinery import Machinery, open_machinery
+from tests.support.pooler import WANTED, running_pgbouncer
 from tests.support.servers import RunningServer, open_folder, running_postgres_server, running_valkey
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import Tenant, make_tenant
@@ -30,6 +31,17 @@ async def postgres() -> AsyncIterator[RunningServer]:
     with open_folder() as folder:
         async with running_postgres_server(folder) as server:
             yield server
+
+
+@pytest.fixture(scope="session")
+async def pooler(postgres: RunningServer) -> AsyncIterator[str | None]:
+    """The URL of a PgBouncer in front of the server, where the run asks for one."""
+    if not WANTED:
+        yield None
+        return
+    with open_folder() as folder:
+        async with running_pgbouncer(folder, postgres.url) as url:
+            yield url
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +67,8 @@ async def database_url(postgres: RunningServer, template: str) -> AsyncIterator[
     name = f"test_{next(_numbers)}"
     await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield named(postgres.url, name)
-    await _administer(postgres.url, f"DROP DATABASE {name}")
+    # A pooler keeps its connections; without one, a connection left open is a test's mistake and fails here.
+    await _administer(postgres.url, f"DROP DATABASE {name}" + (" WITH (FORCE)" if WANTED else ""))
 
 
 @pytest.fixture
@@ -65,10 +78,12 @@ async def smtp() -> AsyncIterator[SmtpCatcher]:
 
 
 @pytest.fixture
-async def settings(database_url: str, valkey: RunningServer, smtp: SmtpCatcher) -> Settings:
+async def settings(database_url: str, pooler: str | None, valkey: RunningServer, smtp: SmtpCatcher) -> Settings:
+    pooled = {} if pooler is None else {"DATABASE_DIRECT_URL": database_url}
     return read_settings(
         {
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": database_url if pooler is None else named(pooler, urlsplit(database_url).path[1:]),
+            **pooled,
             "REDIS_URL": valkey.url,
             "SMTP_URL": smtp.url,
             "PENSTOCK_PORT": "0",
