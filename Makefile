@@ -10,7 +10,7 @@ help: ## this list
 run: ## start Penstock with its own PostgreSQL, Valkey and mail catcher; Ctrl-C stops it
 	@$(PYTHON) cli/bootstrap.py && exec $(BIN)/penstock up
 
-demo: ## watch a bulk delete from beginning to end (needs `make run` in another terminal)
+demo: ## watch a bulk delete from beginning to end, on the running Penstock or one of its own
 	@$(PYTHON) cli/bootstrap.py && exec $(BIN)/penstock demo
 
 test: ## every test but the fault tests

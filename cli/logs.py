@@ -8,6 +8,8 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from cli.outlet import standard_error
+
 
 def configure_logging(role: str) -> None:
     """Sends our own log from INFO on and that of the libraries from WARNING on to stderr, each line naming the role.
@@ -32,7 +34,7 @@ def configure_logging(role: str) -> None:
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(standard_error()),
         cache_logger_on_first_use=True,
     )
     _route_libraries(shared, rendering)
@@ -40,7 +42,7 @@ def configure_logging(role: str) -> None:
 
 def _route_libraries(shared: list[Processor], rendering: list[Processor]) -> None:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(standard_error())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared], processors=[remove, *rendering]

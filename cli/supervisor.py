@@ -25,6 +25,7 @@ from cli.embedded.ward import Ward, open_ward
 from cli.errors import StartError
 from cli.home import PidFiles, hold_home, open_home
 from cli.keeper import Keeper
+from cli.outlet import standard_output
 from core.settings import Settings, read_settings
 
 ROLE_GRACE_SECONDS = 8.0
@@ -205,7 +206,7 @@ class Supervisor:
             keeper.start()
             self._roles.append(keeper)
         await self._healthy()
-        print(self._plan.announcement(self._settings), flush=True)
+        standard_output().write(f"{self._plan.announcement(self._settings)}\n")
 
     async def _start_servers(self) -> dict[str, str]:
         """Starts the servers the operator did not name; returns the environment of every process that uses them."""

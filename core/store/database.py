@@ -132,6 +132,7 @@ UNREACHABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # "cannot switch to state": the server went away between two of its messages
     TimeoutError,
 )
 """What asyncpg raises while PostgreSQL is away, starting or stopping."""

@@ -86,7 +86,7 @@ class Program:
     def notice(self) -> None:
         """Remembers what runs now: PostgreSQL's own children hide the environment they were started with."""
         for process in self._marked():
-            self._seen |= {process, *process.children(recursive=True)}
+            self._seen |= {process, *_descendants(process)}
 
     def left(self) -> list[psutil.Process]:
         """What still runs of all that was ever started here."""
@@ -155,6 +155,13 @@ def _environment(process: psutil.Process) -> list[str]:
     try:
         return [f"{name}={value}" for name, value in process.environ().items()]
     except (psutil.Error, OSError):  # it has just ended, or belongs to somebody else
+        return []
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
         return []
 
 

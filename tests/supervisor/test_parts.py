@@ -32,6 +32,7 @@ from cli.embedded.starting import Running, start
 from cli.embedded.valkey import Valkey
 from cli.embedded.ward import open_ward
 from cli.errors import StartError
+from cli.outlet import Outlet
 from cli.up import announcement, service_roles
 from core.settings import read_settings
 from tests.supervisor.program import ROOT
@@ -168,6 +169,16 @@ def test_the_announced_commands_are_good_shell() -> None:
     commands = [line for line in text.splitlines() if line.startswith((". ", "curl ", "job="))]
     assert len(commands) == 4
     subprocess.run(["/bin/sh", "-n", "-c", "\n".join(commands)], check=True)
+
+
+def test_what_nobody_reads_any_more_is_dropped() -> None:
+    reader, writer = os.pipe()
+    outlet = Outlet(writer)
+    assert outlet.write("ärger\n") == len("ärger\n")
+    assert os.read(reader, 100) == "ärger\n".encode()
+    os.close(reader)
+    assert outlet.write("to nobody\n") == 0
+    os.close(writer)
 
 
 def test_the_stamp_knows_lock_project_and_folder(tmp_path: Path) -> None:
