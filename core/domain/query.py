@@ -1,13 +1,18 @@
 """Losant's advanced query for versions: parsed, bounded, and turned into a small tree.
 
-The language is that of contracts/losant.md 5. `core/store/predicates.py` compiles the tree to SQL. Several keys of one
-object must all hold; without members `$and` and `$or` match everything, `$nor` nothing.
+`core/store/predicates.py` compiles the tree to SQL. Several keys of one object must all hold; without members `$and`
+and `$or` match everything, `$nor` nothing. Comparisons follow types, and null equals what is not there: a number
+equals no name, and differs from every name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -26,6 +31,19 @@ MOST_MEMBERS = 100
 
 MOST_TEXT = 1024
 """Characters of one compared text; no name is longer than 255."""
+
+MOST_TYPE = 255
+"""Characters of a trigger's or node's type, and of a key."""
+
+MOST_DATE = 40
+"""Characters of a date; ISO 8601 with a zone and nanoseconds has 35."""
+
+FAR_MILLISECONDS = 2**62
+"""Beyond every date there is, and still a bigint."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY = re.compile(r"[0-9a-zA-Z_-]{1,255}", re.ASCII)
+_KEY_RULE = "must be 1 to 255 letters, digits, underscores or hyphens"
 
 
 class Group(StrEnum):
@@ -57,7 +75,8 @@ _TEXTS = (Operator.STARTS_WITH, Operator.ENDS_WITH, Operator.CONTAINS)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison. For `id` the operands are numbers, and LARGEST_ID + 1 stands for any id beyond."""
+    """One comparison. For `id` the operands are numbers, and LARGEST_ID + 1 stands for any id beyond; for dates they
+    are whole milliseconds since 1970."""
 
     field: str
     operator: Operator
@@ -66,12 +85,23 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """Whether some trigger or node has this type and, where given, this key and these values in its config."""
+
+    field: str
+    type: str
+    key: str | None
+    config: tuple[tuple[str, Scalar], ...]
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Combination:
     group: Group
     members: tuple[Node, ...]
 
 
-Node: TypeAlias = Condition | Combination
+Node: TypeAlias = Condition | Match | Combination
 
 
 def parse_query(value: Json, path: str = "query") -> Combination:
@@ -106,9 +136,9 @@ class _Parser:
         members = tuple(self.query(entry, f"{path}[{index}]", depth + 1) for index, entry in enumerate(entries))
         return Combination(group, members)
 
-    def _field(self, field: str, value: Json, path: str) -> list[Condition]:
+    def _field(self, field: str, value: Json, path: str) -> Sequence[Condition | Match]:
         conditions = _FIELDS[field](field, value, path)
-        self._conditions += len(conditions)
+        self._conditions += sum(1 + len(one.config) if isinstance(one, Match) else 1 for one in conditions)
         if self._conditions > MOST_CONDITIONS:
             raise Invalid(f"the query has more than {MOST_CONDITIONS} conditions", path)
         return conditions
@@ -198,9 +228,110 @@ def _id(value: Json, path: str, *, nullable: bool) -> int | None:
     return min(int(value, 16), LARGEST_ID + 1)
 
 
+def _date_conditions(field: str, value: Json, path: str) -> list[Condition]:
+    """A date: ISO 8601 text, taken for UTC without a zone, or milliseconds since 1970; plain or under operators."""
+    if not isinstance(value, dict):
+        return [Condition(field, Operator.EQ, _date(value, path))]
+    conditions = []
+    for operator, entry, at in _operators(value, path):
+        if operator in _TEXTS:
+            raise Invalid("a date has no such operator", at)
+        if operator in _LISTS:
+            entries = _bounded_list(entry, at)
+            dates = tuple(_date(one, f"{at}[{index}]") for index, one in enumerate(entries))
+            conditions.append(Condition(field, operator, dates))
+        else:
+            conditions.append(Condition(field, operator, _date(entry, at)))
+    if not conditions:
+        raise Invalid("must have at least one operator", path)
+    return conditions
+
+
+def _date(value: Json, path: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return max(-FAR_MILLISECONDS, min(math.floor(value), FAR_MILLISECONDS))
+    if isinstance(value, str) and len(value) <= MOST_DATE and value.isascii():
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(value)
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return (aware - _EPOCH) // timedelta(milliseconds=1)
+    raise Invalid("must be a date in ISO 8601 or in milliseconds since 1970", path)
+
+
+def _match_conditions(field: str, value: Json, path: str) -> list[Match]:
+    """`{type, key?, config?}`, plain or under exactly one of `$eq` and `$ne`."""
+    if not isinstance(value, dict):
+        raise Invalid("must be an object with a type", path)
+    operators = [key for key in value if key.startswith("$")]
+    if not operators:
+        return [_match(field, value, path, negated=False)]
+    if len(value) != 1 or operators[0] not in (Operator.EQ, Operator.NE):
+        raise Invalid("must have exactly one operator, $eq or $ne", path)
+    inner, at = value[operators[0]], f"{path}.{operators[0]}"
+    if not isinstance(inner, dict):
+        raise Invalid("must be an object with a type", at)
+    return [_match(field, inner, at, negated=operators[0] == Operator.NE)]
+
+
+def _match(field: str, value: Mapping[str, Json], path: str, *, negated: bool) -> Match:
+    allowed = ("type", "key", "config") if field == "triggers" else ("type", "config")
+    for name in value:
+        if name not in allowed:
+            raise Invalid(f"is not known here; there are {', '.join(allowed)}", member_path(path, name))
+    kind, key, config = value.get("type"), value.get("key"), value.get("config", {})
+    if not isinstance(kind, str) or len(kind) > MOST_TYPE:
+        raise Invalid(f"must be text of at most {MOST_TYPE} characters", f"{path}.type")
+    if "key" in value and not (isinstance(key, str) and _KEY.fullmatch(key)):
+        raise Invalid(_KEY_RULE, f"{path}.key")
+    if not isinstance(config, dict):
+        raise Invalid("must be an object", f"{path}.config")
+    for name, entry in config.items():
+        if not _KEY.fullmatch(name):
+            raise Invalid(_KEY_RULE, member_path(f"{path}.config", name))
+        _scalar(entry, member_path(f"{path}.config", name))
+    return Match(field, kind, key, tuple(config.items()), negated)
+
+
+def holds(condition: Condition, value: str | None) -> bool:
+    """Whether a text that is the same for every row meets the condition; such conditions never reach the database."""
+    operator, operand = condition.operator, condition.operand
+    fold = str.casefold if condition.ignore_case else str
+    if isinstance(operand, tuple):
+        texts = [fold(one) for one in operand if isinstance(one, str)]
+        return (value is not None and fold(value) in texts) == (operator is Operator.IN)
+    if operand is None:
+        return (value is None) == (operator is Operator.EQ) and operator in (Operator.EQ, Operator.NE)
+    if not isinstance(operand, str) or value is None:
+        return operator is Operator.NE
+    return _COMPARE[operator](fold(value), fold(operand))
+
+
+_COMPARE: dict[Operator, Callable[[str, str], bool]] = {
+    Operator.EQ: lambda left, right: left == right,
+    Operator.NE: lambda left, right: left != right,
+    # As PostgreSQL compares under the collation "C": by the bytes of UTF-8.
+    Operator.GT: lambda left, right: left.encode() > right.encode(),
+    Operator.LT: lambda left, right: left.encode() < right.encode(),
+    Operator.GTE: lambda left, right: left.encode() >= right.encode(),
+    Operator.LTE: lambda left, right: left.encode() <= right.encode(),
+    Operator.STARTS_WITH: str.startswith,
+    Operator.ENDS_WITH: str.endswith,
+    Operator.CONTAINS: lambda left, right: right in left,
+}
+
 _GROUPS = {group.value: group for group in Group}
 _OPERATORS = {operator.value: operator for operator in Operator}
-_FIELDS: dict[str, Callable[[str, Json, str], list[Condition]]] = {
+_FIELDS: dict[str, Callable[[str, Json, str], Sequence[Condition | Match]]] = {
     "version": _text_conditions,
+    "name": _text_conditions,
     "id": _id_conditions,
+    "creationDate": _date_conditions,
+    "lastUpdated": _date_conditions,
+    "flowClass": _text_conditions,
+    "enabled": _text_conditions,
+    "triggers": _match_conditions,
+    "nodes": _match_conditions,
+    "customNodeSupports": _text_conditions,
 }

@@ -89,15 +89,14 @@ async def accept_deletion(
     async def work(connection: Connection) -> str:
         if key is not None and (taken := await idempotency_keys.take(connection, key, IDEMPOTENCY_WINDOW)):
             return await _repeat(connection, principal, key, taken)
-        if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
+        flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
+        if flow is None:
             raise NotFound(FLOW_UNKNOWN)
         arguments = {"query": request.query_text, "email": request.email, "callbackUrl": request.callback_url}
         new = NewJob(public_id, JobKind.DELETE_VERSIONS, arguments, application_id, flow_id, total=0)
         job_id = await jobs.stage(connection, principal, new)
         await connection.execute(f"SET LOCAL statement_timeout = '{ACCEPT_TIMEOUT}'")
-        total = await flow_versions.fix_set(
-            connection, job_id, principal.company_id, flow_id, request.query, CHUNK_SIZE
-        )
+        total = await flow_versions.fix_set(connection, job_id, principal.company_id, flow, request.query, CHUNK_SIZE)
         await jobs.set_total(connection, job_id, total)
         if key is not None:
             await idempotency_keys.bind(connection, key, job_id)

@@ -13,6 +13,7 @@ from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination
 from core.domain.versions import NewVersion, Version, VersionStatus, fold
 from core.store.database import Connection
+from core.store.flows import LockedFlow
 from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.rows import build
@@ -159,12 +160,12 @@ async def delete_batch(
 
 
 async def fix_set(
-    connection: Connection, job_id: int, company_id: int, flow_id: int, matching: Combination, chunk: int
+    connection: Connection, job_id: int, company_id: int, flow: LockedFlow, matching: Combination, chunk: int
 ) -> int:
     """Stores the (id, revision) pairs a query matches as the job's chunks; returns how many there are."""
-    predicate = compile_query(matching, first=5)
+    predicate = compile_query(matching, first=5, constants=flow.constants)
     statement = _FIX_SET.replace("/* query */ TRUE", predicate.sql)
-    sizes = await connection.fetch(statement, job_id, company_id, flow_id, chunk, *predicate.parameters)
+    sizes = await connection.fetch(statement, job_id, company_id, flow.id, chunk, *predicate.parameters)
     return sum(row["size"] for row in sizes)
 
 

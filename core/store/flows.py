@@ -32,6 +32,11 @@ class LockedFlow:
     name: str
     flow_class: str
 
+    @property
+    def constants(self) -> dict[str, str | None]:
+        """What a query on versions may ask that is the same for all versions of one flow."""
+        return {"name": self.name, "flowClass": self.flow_class, "customNodeSupports": None}
+
 
 async def create(
     connection: Connection,

@@ -58,7 +58,7 @@ async def test_fixing_the_set_of_a_small_flow_reads_only_it(
     tenant: Tenant, database: Database, crowded: tuple[int, int]
 ) -> None:
     company_id, flow_id = crowded
-    predicate = compile_query(parse_query({"version": {"$ne": "v1"}}), first=5)
+    predicate = compile_query(parse_query({"version": {"$ne": "v1"}}), first=5, constants={})
     sql = query("flow_versions.fix_set").replace("/* query */ TRUE", predicate.sql)
     async with database.connection() as connection:
         job_id = await connection.fetchval("SELECT id FROM jobs LIMIT 1")
