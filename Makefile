@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+SERVED := tests/store tests/operations tests/worker tests/api
 
-.PHONY: help run demo test check bench bench-smoke faults test-system-servers clean-data
+.PHONY: help run demo test check bench bench-smoke faults test-system-servers test-pooler test-samples schema clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -16,8 +17,17 @@ demo: ## watch a bulk delete from beginning to end, on the running Penstock or o
 test: ## every test but the fault tests
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest -n 2 --dist loadgroup --ignore tests/faults
 
-test-system-servers: ## the same tests on the PostgreSQL and Valkey of this machine
-	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_SERVERS=system $(BIN)/pytest -n 2 --dist loadgroup --ignore tests/faults
+test-system-servers: ## those that touch a server, on the PostgreSQL and Valkey or Redis of this machine
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_SERVERS=system $(BIN)/pytest -n 2 --dist loadgroup $(SERVED)
+
+test-pooler: ## those that touch PostgreSQL, through PgBouncer in transaction mode
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_POOLER=pgbouncer $(BIN)/pytest -n 2 --dist loadgroup $(SERVED)
+
+test-samples: ## exported workflows come back as they were sent: SAMPLES=folder of *.json
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_SAMPLES="$(SAMPLES)" $(BIN)/pytest tests/samples
+
+schema: ## write core/store/schema.sql anew from the migrations
+	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m tests.support.write_schema
 
 faults: ## what happens when processes are killed and servers go away, one promise a line
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -v

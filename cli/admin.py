@@ -167,9 +167,16 @@ def revoke_key(key: int) -> None:
 
 @admin.command("webhook-secret")
 @click.argument("company", type=ID)
-def webhook_secret(company: int) -> None:
-    """Show what signs a company's callbacks, newest first."""
-    found = with_database(lambda database, _: read_webhook_secrets(database, company))
+@click.option("--new", is_flag=True, help="Make another first; from then on both sign.")
+def webhook_secret(company: int, new: bool) -> None:
+    """Show what signs a company's callbacks, newest first; the two newest sign."""
+
+    async def work(database: Database, _: Settings) -> list[str]:
+        if new:
+            await access.add_webhook_secret(operator(company), database, new_webhook_secret())
+        return await read_webhook_secrets(database, company)
+
+    found = with_database(work)
     if not found:
         raise StartError(f"There is no company {company}.")
     for secret in found:

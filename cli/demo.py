@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import email
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -62,10 +61,10 @@ async def play(settings: Settings) -> None:
         headers = {"Authorization": f"Bearer {credentials['PENSTOCK_LOSANT_TOKEN']}"}
         async with aiohttp.ClientSession(headers=headers) as session:
             stage = Stage(session, credentials["PENSTOCK_URL"], credentials["PENSTOCK_APPLICATION_ID"])
-            await _play(stage, settings.home / "mail")
+            await _play(stage, settings)
 
 
-async def _play(stage: Stage, letters: Path) -> None:
+async def _play(stage: Stage, settings: Settings) -> None:
     flows = f"/applications/{stage.application}/flows"
     flow = await stage.call("POST", flows, {"name": "Pump control, demo"})
     versions = f"{flows}/{flow['id']}/versions"
@@ -80,7 +79,7 @@ async def _play(stage: Stage, letters: Path) -> None:
     _console.print(f"202  {accepted}")
     job = await _watch(stage, accepted["jobId"])
     _console.print(_story(job))
-    _console.print(await _letter(letters, accepted["jobId"]))
+    _console.print(await _letter(settings, accepted["jobId"]))
     await stage.call("DELETE", f"{flows}/{flow['id']}")
 
 
@@ -125,9 +124,10 @@ def _story(job: dict[str, Any]) -> Panel:
     return Panel(table, title="The job's story", expand=False)
 
 
-async def _letter(folder: Path, job_id: str) -> Panel:
+async def _letter(settings: Settings, job_id: str) -> Panel:
     """The letter as the catcher kept it; with SMTP_URL set it went somewhere else."""
-    if os.environ.get("SMTP_URL"):
+    folder = settings.home / "mail"
+    if settings.smtp_url is not None:
         return Panel("It went to the mail server in SMTP_URL.", title="The letter", expand=False)
     try:
         async with asyncio.timeout(LETTER_SECONDS):

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.errors import StartError
 from cli.target import operator, with_database
+from core.domain.identifiers import PUBLIC_ID_LENGTH
 from core.domain.jobs import Job, JobStatus
 from core.operations import jobs as operations
 from core.operations.deletions import Terms
@@ -40,7 +41,17 @@ def list_jobs(status: str | None, limit: int) -> None:
     async def work(database: Database, _: Settings) -> list[Job]:
         return await operations.list_recent_jobs(database, status, limit)
 
-    table = Table("job", "company", "kind", "status", "done", "attempts", "accepted", "error", box=None)
+    table = Table(
+        Column("job", no_wrap=True, min_width=PUBLIC_ID_LENGTH),
+        "company",
+        "kind",
+        "status",
+        "done",
+        "attempts",
+        "accepted",
+        "error",
+        box=None,
+    )
     for job in with_database(work):
         done = "" if job.total is None else f"{job.done}/{job.total}"
         table.add_row(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.domain.addresses import is_address
+
 
 class SettingsError(ValueError):
     """A variable in the environment cannot be used; the message names it and says what would do."""
@@ -64,7 +66,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         workers=_integer(environment, "PENSTOCK_WORKERS", 1, 1, 64),
         undo_days=_integer(environment, "PENSTOCK_UNDO_DAYS", 7, 0, 90),
         job_days=_integer(environment, "PENSTOCK_JOB_DAYS", 30, 1, 365),
-        mail_from=environment.get("PENSTOCK_MAIL_FROM") or "penstock@localhost",
+        mail_from=_address(environment, "PENSTOCK_MAIL_FROM", "penstock@localhost"),
         mail_domains=_words(environment.get("PENSTOCK_MAIL_DOMAINS", "")),
         mail_daily_cap=_integer(environment, "PENSTOCK_MAIL_DAILY_CAP", 500, 0, 1_000_000),
         allow_private_targets=_boolean(environment, "PENSTOCK_ALLOW_PRIVATE_TARGETS"),
@@ -83,6 +85,13 @@ def _boolean(environment: Mapping[str, str], name: str) -> bool:
     if text not in ("0", "1", "true", "false"):
         raise SettingsError(f"{name} is {text!r}; set it to 1 or 0.")
     return text in ("1", "true")
+
+
+def _address(environment: Mapping[str, str], name: str, default: str) -> str:
+    text = environment.get(name) or default
+    if not is_address(text):
+        raise SettingsError(f"{name} is {text!r}; set it to a bare address such as penstock@example.com.")
+    return text
 
 
 def _words(text: str) -> tuple[str, ...]:

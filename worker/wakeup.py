@@ -45,35 +45,56 @@ class Wakeup:
 
 async def hint_from_redis(wakeup: Wakeup, redis: Redis, channel: str) -> None:
     """Passes on every message of a channel, for ever; after each reconnection one more, for what was missed."""
+    outage = _Outage("Hints over Redis are interrupted.", channel)
     while True:
         try:
             async with redis.pubsub() as messages:
                 await messages.subscribe(channel)
+                outage.end()
                 wakeup.hint()
                 async for message in messages.listen():
                     if message["type"] == "message":
                         wakeup.hint()
         except (RedisError, OSError, TimeoutError) as error:
-            _log.warning("Hints over Redis are interrupted.", channel=channel, cause=type(error).__name__)
+            outage.note(error)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
 
 async def hint_from_postgres(wakeup: Wakeup, url: str, channel: str) -> None:
     """The same for LISTEN, which needs a connection of its own and no pooler in between."""
+    outage = _Outage("Hints over PostgreSQL are interrupted.", channel)
     while True:
         try:
-            await _listen(wakeup, url, channel)
+            await _listen(wakeup, url, channel, outage)
         except (*UNREACHABLE, asyncpg.PostgresError) as error:
-            _log.warning("Hints over PostgreSQL are interrupted.", channel=channel, cause=type(error).__name__)
+            outage.note(error)
         await asyncio.sleep(_RECONNECT_SECONDS)
 
 
-async def _listen(wakeup: Wakeup, url: str, channel: str) -> None:
+class _Outage:
+    """Says once that a source of hints is away, however often it is tried."""
+
+    def __init__(self, sentence: str, channel: str) -> None:
+        self._sentence = sentence
+        self._channel = channel
+        self._lasting = False
+
+    def note(self, error: Exception) -> None:
+        if not self._lasting:
+            _log.warning(self._sentence, channel=self._channel, cause=type(error).__name__)
+        self._lasting = True
+
+    def end(self) -> None:
+        self._lasting = False
+
+
+async def _listen(wakeup: Wakeup, url: str, channel: str, outage: _Outage) -> None:
     connection = await asyncpg.connect(url, server_settings={"application_name": "penstock hints"})
     lost = asyncio.Event()
     try:
         connection.add_termination_listener(lambda _: lost.set())
         await connection.add_listener(channel, lambda *_: wakeup.hint())
+        outage.end()
         wakeup.hint()
         await lost.wait()
     finally:

@@ -19,7 +19,8 @@ def sign(message_id: str, moment: datetime, body: bytes, secrets: Sequence[str])
     while a secret is being replaced, receivers that know the old one and receivers that know the new one both verify.
     """
     if not secrets:
-        raise PermanentFailure("signing_secret_missing", "The company has no secret to sign with; create one.")
+        message = "The company has no secret to sign with; see penstock admin webhook-secret."
+        raise PermanentFailure("signing_secret_missing", message)
     instant = moment.astimezone(UTC)  # the library takes the wall time of any other zone for UTC
     signatures = [Webhook(_key(secret)).sign(message_id, instant, body.decode()) for secret in secrets]
     return {

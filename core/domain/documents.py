@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.domain.errors import Invalid
 
@@ -23,6 +24,11 @@ Json = Any
 """Whatever JSON can say: dict, list, str, int, float, bool or None."""
 
 _BLANK = " \t\n\r"
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+_ESCAPED = re.compile(r"\\u(?:0000|[dD][89A-Fa-f])", re.ASCII)
+"""An escape that may stand for NUL or for half of a surrogate pair: without one there is nothing to look for."""
 
 
 class _BracketsAndQuotes(dict[int, str | None]):
@@ -56,6 +62,10 @@ class _Refused:
 
 class _Pairs(list[tuple[str, Json]]):
     """An object of the slow parse, duplicates and all."""
+
+
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
+"""Where in a document something stands: the place of what holds it, and its key or index there."""
 
 
 def parse_document(raw: bytes) -> Document:
@@ -134,7 +144,7 @@ def _expect(text: str, at: int, character: str, message: str) -> int:
 
 def _check_shape(value: Json, text: str) -> None:
     """Depth and characters. The text tells cheaply that most bodies need no walk."""
-    if ("\\u" in text and next(_refusals(value), None)) or _is_too_deep(text):
+    if (_ESCAPED.search(text) and next(_refusals(value), None)) or _is_too_deep(text):
         raise _Suspect
 
 
@@ -167,51 +177,50 @@ def _locate(text: str) -> Invalid:
     return Invalid(problem, path)
 
 
-def _refusals(value: Json) -> Iterator[tuple[str, str]]:
-    """Every refused thing as (path, problem), in the order of the text; without recursion, so of any depth."""
-    stack: list[tuple[str, Json, int]] = [("", value, 1)]
-    while stack:
-        path, item, depth = stack.pop()
-        if isinstance(item, _Refused):
-            yield path, item.problem
-        elif isinstance(item, str):
-            if problem := _text_problem(item):
-                yield path, problem
-        elif isinstance(item, (dict, list)):
-            if depth > MOST_DEPTH:
-                yield path, f"is nested more than {MOST_DEPTH} deep"
-                continue
-            children = list(_children(path, item))
-            seen: set[str] = set()
-            for key, child, _ in children:
-                if key is not None and (problem := _key_problem(key, seen)):
-                    yield child, problem
-            stack.extend((child, entry, depth + 1) for _, child, entry in reversed(children))
+def _refusals(item: Json, place: _Place = None, depth: int = 1) -> Iterator[tuple[str, str]]:
+    """Every refused thing as (path, problem), in the order of the text but for keys, which come before what they hold.
 
-
-def _children(path: str, item: Json) -> Iterator[tuple[str | None, str, Json]]:
-    if isinstance(item, _Pairs):
-        for key, entry in item:
-            yield key, member_path(path, key), entry
-    elif isinstance(item, dict):
-        for key, entry in item.items():
-            yield key, member_path(path, key), entry
+    Stops at MOST_DEPTH, so it may recurse; puts no path together before there is something to refuse.
+    """
+    if isinstance(item, _Refused):
+        yield _path(place), item.problem
+    elif isinstance(item, str):
+        if problem := _text_problem(item):
+            yield _path(place), problem
+    elif depth > MOST_DEPTH:
+        yield _path(place), f"is nested more than {MOST_DEPTH} deep"
     else:
-        for index, entry in enumerate(item):
-            yield None, f"{path}[{index}]", entry
+        yield from _key_refusals(item, place)
+        for step, entry in _entries(item):
+            if isinstance(entry, (str, list, dict, _Refused)):
+                yield from _refusals(entry, (place, step), depth + 1)
 
 
-def _key_problem(key: str, seen: set[str]) -> str | None:
-    if key in seen:
-        return "is given twice"
-    seen.add(key)
-    return _text_problem(key)
+def _entries(item: Json) -> Iterable[tuple[str | int, Json]]:
+    if isinstance(item, _Pairs):
+        return item
+    return item.items() if isinstance(item, dict) else enumerate(item)
+
+
+def _key_refusals(item: Json, place: _Place) -> Iterator[tuple[str, str]]:
+    seen: set[str | int] = set()
+    for key, _ in _entries(item) if isinstance(item, (_Pairs, dict)) else ():
+        if problem := "is given twice" if key in seen else _text_problem(str(key)):
+            yield _path((place, key)), problem
+        seen.add(key)
+
+
+def _path(place: _Place) -> str:
+    if place is None:
+        return ""
+    before, step = place
+    return f"{_path(before)}[{step}]" if isinstance(step, int) else member_path(_path(before), step)
 
 
 def _text_problem(text: str) -> str | None:
     if "\0" in text:
         return "must not contain NUL"
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _HALF.search(text):
         return "must not contain half of a surrogate pair"
     return None
 

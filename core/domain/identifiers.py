@@ -54,5 +54,10 @@ def is_public_id(text: str) -> bool:
 
 
 def new_public_id(random_bytes: Callable[[int], bytes]) -> str:
-    """A job's public id from 21 random bytes; 64 letters divide 256 evenly, so no letter is favoured."""
-    return "".join(PUBLIC_ID_ALPHABET[byte & 63] for byte in random_bytes(PUBLIC_ID_LENGTH))
+    """A job's public id from 21 random bytes.
+
+    64 characters divide 256 evenly, so none is favoured. The first is a letter, because an id that begins with a
+    hyphen would be taken for an option wherever it is typed.
+    """
+    first, *rest = random_bytes(PUBLIC_ID_LENGTH)
+    return string.ascii_letters[first % 52] + "".join(PUBLIC_ID_ALPHABET[byte & 63] for byte in rest)

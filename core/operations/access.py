@@ -74,6 +74,16 @@ async def create_company(
     return await database.transaction(work)
 
 
+async def add_webhook_secret(principal: Principal, database: Database, secret: str) -> None:
+    """One more secret of the principal's company; the two newest sign. Raises NotFound for the company."""
+
+    async def work(connection: Connection) -> None:
+        await companies.create_secret(connection, principal.company_id, secret)
+        await audit_events.record(connection, principal, "webhook_secret.create", ("company", principal.company_id))
+
+    await database.transaction(work)
+
+
 async def create_application(principal: Principal, database: Database, name: str) -> int:
     """One more application of the principal's company. Raises NotFound when there is no such company."""
 

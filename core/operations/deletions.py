@@ -19,14 +19,14 @@ from core.domain.query import Combination
 from core.operations.flows import FLOW_UNKNOWN
 from core.settings import Settings
 from core.store import audit_events, flow_versions, flows, idempotency_keys, job_items, jobs, mail_days
-from core.store.database import Connection, Database
+from core.store.database import Connection, Database, limit_statements
 from core.store.idempotency_keys import Key
 from core.store.jobs import HeldJob, NewJob
 
 IDEMPOTENCY_WINDOW = timedelta(hours=48)
 """A client that was down over a night and a day can still repeat its request without a second job."""
 
-ACCEPT_TIMEOUT = "20s"
+ACCEPT_SECONDS = 20.0
 """Fixing a set of a million takes about 2 s; a statement that needs more than this will not end well."""
 
 
@@ -95,7 +95,7 @@ async def accept_deletion(
         arguments = {"query": request.query_text, "email": request.email, "callbackUrl": request.callback_url}
         new = NewJob(public_id, JobKind.DELETE_VERSIONS, arguments, application_id, flow_id, total=0)
         job_id = await jobs.stage(connection, principal, new)
-        await connection.execute(f"SET LOCAL statement_timeout = '{ACCEPT_TIMEOUT}'")
+        await limit_statements(connection, ACCEPT_SECONDS)
         total = await flow_versions.fix_set(connection, job_id, principal.company_id, flow, request.query, CHUNK_SIZE)
         await jobs.set_total(connection, job_id, total)
         if key is not None:

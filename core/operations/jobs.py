@@ -137,13 +137,17 @@ async def yield_job(database: Database, job: ClaimedJob) -> None:
 async def put_off_job(
     database: Database, job: ClaimedJob, error: tuple[str, str], *, after: float, terms: Terms
 ) -> bool:
-    """After a passing failure: back to the queue in `after` seconds; False if that was one failure too many.
+    """After a passing failure: back to the queue in `after` seconds; False if the job has ended instead.
 
-    Then the job has ended as failed, or as errored if it had already removed something. Raises JobLost.
+    It ends as cancelled if that was asked for, else, after one failure too many, as failed, or as errored if it had
+    already removed something. Raises JobLost.
     """
 
     async def work(connection: Connection) -> bool:
         held = await _hold(connection, job)
+        if held.cancel_requested:
+            await conclude(connection, held, JobStatus.CANCELLED, None, terms)
+            return False
         if held.failures + 1 >= MOST_FAILURES:
             await _give_up(connection, held, error, terms)
             return False

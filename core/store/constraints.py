@@ -17,6 +17,7 @@ MEANINGS: dict[str, tuple[type[PenstockError], str]] = {
     "flows_application_fkey": (NotFound, "Application was not found"),
     "applications_company_fkey": (NotFound, "Company was not found"),
     "application_tokens_application_fkey": (NotFound, "Application was not found"),
+    "webhook_secrets_company_fkey": (NotFound, "Company was not found"),
     "api_keys_company_fkey": (NotFound, "Company was not found"),
     "companies_parent_fkey": (NotFound, "Parent company was not found"),
     "companies_name_length": (Invalid, "name must have 1 to 255 characters"),

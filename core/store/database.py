@@ -28,6 +28,12 @@ ACQUIRE_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
 """No statement of ours takes this long; one that does is on a dead connection."""
 
+IDLE_SECONDS = 10.0
+"""A transaction that says nothing for this long belongs to a process that hangs or was stopped. PostgreSQL then ends
+it, which frees its locks before the lease of its job runs out: a job whose row stays locked could never be rescued."""
+
+_LIMIT_IDLE = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS:.0f}s'"
+
 _log = structlog.get_logger()
 
 
@@ -49,8 +55,9 @@ class Database:
     the slowest responses; the semaphore in front restores the order of arrival.
     """
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], size: int) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], size: int, *, pooled: bool) -> None:
         self._pool = pool
+        self._pooled = pooled
         self._door = asyncio.Semaphore(size)
 
     @asynccontextmanager
@@ -76,6 +83,8 @@ class Database:
         for attempt in range(1, MOST_TRIES + 1):
             try:
                 async with self.connection() as connection, connection.transaction():
+                    if self._pooled:
+                        await connection.execute(_LIMIT_IDLE)
                     return await work(connection)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
                 if attempt == MOST_TRIES:
@@ -98,7 +107,7 @@ async def open_database(settings: Settings, *, role: str, size: int = 10) -> Asy
         raise SettingsError("DATABASE_URL is not set; name a PostgreSQL database, or use `make run`.")
     pool = await _open_pool(settings, role, size)
     try:
-        yield Database(pool, size)
+        yield Database(pool, size, pooled=settings.database_direct_url is not None)
     finally:
         # A connection that will not close in good order must not keep a stopping process alive.
         try:
@@ -118,10 +127,21 @@ async def _open_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[a
             max_inactive_connection_lifetime=300,
             connection_class=_PlainConnection,
             statement_cache_size=0 if settings.database_direct_url else 200,
-            server_settings={"application_name": f"penstock {role}"},
+            server_settings=_session(role, pooled=settings.database_direct_url is not None),
         )
     except (*UNREACHABLE, ValueError, asyncpg.PostgresError) as error:
         raise SettingsError(f"the database named in DATABASE_URL cannot be used: {error}") from error
+
+
+def _session(role: str, *, pooled: bool) -> dict[str, str]:
+    """Settings of a connection. A pooler shares its connections, so there they are made in each transaction."""
+    named = {"application_name": f"penstock {role}"}
+    return named if pooled else {**named, "idle_in_transaction_session_timeout": f"{IDLE_SECONDS:.0f}s"}
+
+
+async def limit_statements(connection: Connection, seconds: float) -> None:
+    """Stops every further statement of this transaction after so long; asyncpg then raises QueryCanceledError."""
+    await connection.execute(f"SET LOCAL statement_timeout = '{seconds:.0f}s'")
 
 
 UNREACHABLE = (
@@ -131,6 +151,7 @@ UNREACHABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InternalClientError,  # "cannot switch to state": the server went away between two of its messages
     TimeoutError,

@@ -82,7 +82,10 @@ async def test_keys_are_made_listed_and_revoked(program: Program, tenant: Tenant
 async def test_an_application_and_a_signing_secret(program: Program, tenant: Tenant) -> None:
     made = await program.run("admin", "application", "create", str(tenant.company_id), "Second")
     assert fact(made, "application") in await program.run("admin", "application", "list", str(tenant.company_id))
-    assert (await program.run("admin", "webhook-secret", str(tenant.company_id))).startswith("whsec_")
+    (first,) = (await program.run("admin", "webhook-secret", str(tenant.company_id))).split()
+    newest, older = (await program.run("admin", "webhook-secret", str(tenant.company_id), "--new")).split()
+    assert newest.startswith("whsec_")
+    assert newest != older == first
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,7 @@ async def test_an_application_and_a_signing_secret(program: Program, tenant: Ten
         (("admin", "company", "create", "x", "--parent", "999"), "Parent company was not found"),
         (("admin", "company", "create", "x" * 256), "name must have 1 to 255 characters"),
         (("admin", "webhook-secret", "999"), "There is no company 999."),
+        (("admin", "webhook-secret", "999", "--new"), "Company was not found"),
         (("jobs", "show", "nobody"), "There is no job nobody."),
         (("jobs", "retry", "nobody"), "There is no job nobody."),
         (("jobs", "discard", "nobody"), "There is no job nobody."),

@@ -129,6 +129,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         lambda scene: access.create_application(scene.owner, scene.tenant.database, "More"),
         "application.create",
     ),
+    "add_webhook_secret": (
+        lambda scene: access.add_webhook_secret(scene.owner, scene.tenant.database, SECRET),
+        "webhook_secret.create",
+    ),
     "create_token": (lambda scene: scene.tenant.make_token("flow.get"), "token.create"),
     "create_key": (
         lambda scene: access.create_key(

@@ -1,0 +1,198 @@
+"""What the documents say of the code is true of it. When a test here fails, the document needs the edit."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from marshmallow import Schema
+
+from cli.main import penstock
+from core.domain.backoff import backoff_seconds
+from core.domain.errors import Invalid
+from core.domain.jobs import MOST_FAILURES, JobKind, JobStatus, Reason
+from core.domain.query import parse_query
+from core.store.queries import queries_of
+from service.dialects.losant import envelope as losant
+from service.dialects.patchworks import envelope as native
+from service.routes import ROUTES, Dialect
+from tests.architecture.documents import DOCUMENTS, ROOT, anchors, read, rows, snippets
+
+UNITS = {"": 1.0, "s": 1.0, "h": 3600.0, "days": 86400.0}
+
+EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@EVERY_DOCUMENT
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text()), target
+
+
+@EVERY_DOCUMENT
+def test_every_make_target_exists(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    named = {name for code in snippets(document.read_text()) for name in re.findall(r"\bmake ([a-z][a-z-]*)", code)}
+    assert named <= targets
+
+
+@EVERY_DOCUMENT
+def test_every_command_exists(document: Path) -> None:
+    for code in snippets(document.read_text()):
+        for line in re.findall(r"\bpenstock ([a-z].*)", code):
+            _follow(line.partition("#")[0].split())
+
+
+def _follow(words: list[str]) -> None:
+    """Walks down the program along the words of a command line; options must be those of the command it ends at."""
+    command: click.Command = penstock
+    for word in words:
+        if isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), word)
+            assert found is not None, f"penstock {' '.join(words)}: there is no {word}"
+            command = found
+        elif word.startswith("--"):
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert word in options, f"penstock {' '.join(words)}: there is no {word}"
+
+
+@pytest.mark.parametrize(
+    ("document", "dialect"), [("docs/api-losant.md", Dialect.LOSANT), ("docs/api-native.md", Dialect.NATIVE)]
+)
+def test_the_routes_are_all_there(document: str, dialect: Dialect) -> None:
+    told = [tuple(row) for row in rows(read(document), "Routes")]
+    served = [
+        (route.method, route.path, route.need.scope if route.need else "", str(route.success))
+        for route in ROUTES
+        if route.dialect is dialect
+    ]
+    assert sorted(told) == sorted(served)
+
+
+def test_the_parameters_are_all_there() -> None:
+    """An empty cell is an operation that takes nothing there."""
+    told = {row[0]: (row[1].split(), row[2].split()) for row in rows(read("docs/api-losant.md"), "Parameters")}
+    assert told == {
+        route.need.scope: (_names(route.query), _names(route.body))
+        for route in ROUTES
+        if route.dialect is Dialect.LOSANT and route.need
+    }
+
+
+def _names(schema: type[Schema] | None) -> list[str]:
+    return [field.data_key or name for name, field in schema().fields.items()] if schema else []
+
+
+def test_the_fields_of_a_query_are_all_there() -> None:
+    told = [row[0] for row in rows(read("docs/api-losant.md"), "Bulk delete")]
+    with pytest.raises(Invalid, match="there are") as refusal:
+        parse_query({"": 1})
+    known = refusal.value.problem.partition("there are ")[2].split(", ")
+    assert told == [name for name in known if not name.startswith("$")]
+
+
+def test_the_errors_of_the_losant_dialect_are_all_there() -> None:
+    told = {(int(status), kind) for status, kind, _ in rows(read("docs/api-losant.md"), "Errors")}
+    assert told == {*losant.STATUSES.values(), (losant.INTERNAL.status, losant.INTERNAL.body["type"])}
+
+
+def test_the_errors_of_the_native_routes_are_all_there() -> None:
+    told = {int(status) for status, _ in rows(read("docs/api-native.md"), "Errors")}
+    assert told == {*native.STATUSES.values(), native.INTERNAL.status}
+
+
+def test_states_kinds_and_reasons_are_all_there() -> None:
+    text = read("docs/job-lifecycle.md")
+    assert [row[0] for row in rows(text, "States")] == list(JobStatus)
+    assert [(row[0], row[1]) for row in rows(text, "Kinds")] == [(kind, kind.queue) for kind in JobKind]
+    assert [row[0] for row in rows(text, "Accounting")] == list(Reason)
+
+
+@pytest.mark.parametrize("row", rows(read("docs/job-lifecycle.md"), "Numbers"), ids=lambda row: row[0])
+def test_the_numbers_are_right(row: list[str]) -> None:
+    module, _, name = row[0].rpartition(".")
+    value = getattr(import_module(module), name)
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    told, _, unit = row[1].partition(" ")
+    assert float(told.replace(",", "")) * UNITS[unit] == seconds
+
+
+@pytest.mark.parametrize("document", ["docs/job-lifecycle.md", "docs/operations.md", "docs/api-native.md"])
+def test_the_time_until_a_job_gives_up_is_right(document: str) -> None:
+    waits = range(1, MOST_FAILURES)
+    least, most = (sum(backoff_seconds(failures, spread) for failures in waits) / 60 for spread in (0.0, 1.0))
+    assert f"{least:.0f} to {most:.0f} minutes" in " ".join(read(document).split())
+
+
+def test_the_failure_codes_are_all_there() -> None:
+    text = read("docs/operations.md")
+    _, _, below = text.partition("| code | on | means |")
+    told = {
+        code for cell in re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", below, re.MULTILINE) for code in _codes(cell)
+    }
+    calls = [call for tree in _sources() for call in ast.walk(tree) if isinstance(call, ast.Call)]
+    raised = {
+        code for call in calls if _callee(call) in ("PermanentFailure", "TransientFailure") for code in _texts(call)
+    }
+    texts = {code for tree in _sources() for node in ast.walk(tree) for code in _constant(node)}
+    assert raised <= told
+    assert told <= texts
+
+
+def _codes(cell: str) -> list[str]:
+    return re.findall(r"`([a-z_]+)`", cell)
+
+
+def _sources() -> Iterator[ast.Module]:
+    for folder in ("worker", "core/operations"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            yield ast.parse(file.read_text())
+
+
+def _callee(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _texts(call: ast.Call) -> Iterator[str]:
+    """The first argument, where it is written out."""
+    for argument in call.args[:1]:
+        yield from _constant(argument)
+
+
+def _constant(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+def test_the_writers_of_every_table_are_right() -> None:
+    told = {
+        table: writers.split(", ")
+        for table, writers in rows(read("ARCHITECTURE.md"), "Which module writes which table")
+    }
+    assert told == _writers()
+
+
+def _writers() -> dict[str, list[str]]:
+    """Table -> the modules whose queries insert, update or delete its rows, first its namesake, then by name."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for file in (ROOT / "core" / "store").glob("*.py"):
+        source = file.read_text()
+        queries = [queries_of(table)[name] for table, name in re.findall(r'query\("([a-z_]+)\.([a-z_]+)"\)', source)]
+        written = r"(?:INSERT INTO|DELETE FROM|(?<!FOR )(?<!KEY )(?<!DO )UPDATE) ([a-z_]+)"
+        for table in re.findall(written, "\n".join([source, *queries])):
+            found[table].add(str(file.relative_to(ROOT)))
+    return {
+        table: sorted(files, key=lambda name: (Path(name).stem not in table, name)) for table, files in found.items()
+    }

@@ -1,0 +1,124 @@
+"""What the documents show can be pasted: commands, queries, code, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from cli.credentials import write_credentials
+from core.domain.identifiers import hex_id
+from core.store.database import Database
+from tests.architecture.documents import blocks, read
+from tests.support.api import Api
+from tests.support.machinery import Machinery
+from tests.support.smtp import SmtpCatcher
+from tests.support.tenants import SECRET, Tenant
+from worker.webhooks import sign
+
+PASTE_SECONDS = 30.0
+"""Seven requests of curl, each a process of its own."""
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the curl program is not installed")
+async def test_the_commands_of_the_readme(
+    api: Api, tenant: Tenant, machinery: Machinery, smtp: SmtpCatcher, tmp_path: Path
+) -> None:
+    flow = await tenant.make_flow()
+    home = tmp_path / ".penstock"
+    (home / "mail").mkdir(parents=True)
+    write_credentials(
+        home,
+        {
+            "PENSTOCK_URL": api.url,
+            "PENSTOCK_LOSANT_TOKEN": tenant.token,
+            "PENSTOCK_APPLICATION_ID": tenant.application,
+            "PENSTOCK_FLOW_ID": hex_id(flow.id),
+        },
+    )
+    [commands] = blocks(read("README.md"), "sh")
+
+    printed = await _paste(commands, tmp_path)
+
+    answers = [orjson.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert not [answer for answer in answers if "type" in answer], "one of them was refused"
+    created, [accepted, jobs, _] = answers[:3], answers[4:]
+    assert [version["version"] for version in created] == ["nightly-1", "nightly-2", "release-1"]
+    assert [version["version"] for version in answers[3]["items"]] == ["nightly-1", "nightly-2", "release-1"]
+    assert [job["id"] for job in jobs["data"]] == [accepted["jobId"]]
+    await machinery.drain()
+    assert await tenant.names(flow) == ["release-1"]
+    assert [letter.recipients for letter in smtp.letters] == [("you@example.com",)]
+
+
+async def _paste(commands: str, folder: Path) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-e", "-u", "-c", commands),
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PASTE_SECONDS):
+        printed, complaints = await process.communicate()
+    assert process.returncode == 0, complaints.decode()
+    return printed.decode()
+
+
+async def test_the_job_document(api: Api, tenant: Tenant, machinery: Machinery) -> None:
+    """An example with the same keys, at every depth, as the answer to the request it describes."""
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 2)
+    await tenant.deploy(flow, await tenant.make_version(flow, "kept"))
+    job = await tenant.ask_deletion(flow, email="you@example.com")
+    await machinery.drain()
+
+    example, _ = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
+
+    assert _keys(example) == _keys((await api.get(f"/api/v1/jobs/{job}")).json)
+
+
+async def test_the_page_of_jobs(api: Api) -> None:
+    _, example = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
+    assert _keys(example) == _keys((await api.get("/api/v1/jobs")).json)
+
+
+def _keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _keys(entry) for key, entry in value.items()}
+    return [_keys(entry) for entry in value] if isinstance(value, list) else None
+
+
+async def test_the_queries_of_the_operators(database: Database) -> None:
+    queries = blocks(read("docs/operations.md"), "sql")
+    assert queries
+    async with database.connection() as connection:
+        for query in queries:
+            assert await connection.fetchval(query) == 0, "nothing waits in an empty database"
+
+
+def test_the_verification_of_a_callback() -> None:
+    [code] = blocks(read("docs/api-native.md"), "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    is_ours = names["is_ours"]
+    body = b'{"type":"job.finished"}'
+    other = "whsec_" + "QUJD" * 10
+
+    headers = sign("msg_1", datetime.now(UTC), body, [other, SECRET])
+
+    assert is_ours(headers, body, SECRET)
+    assert not is_ours(headers, body + b" ", SECRET)
+    assert not is_ours(_with(headers, "webhook-id", "msg_2"), body, SECRET)
+    assert not is_ours(sign("msg_1", datetime(2026, 1, 1, tzinfo=UTC), body, [SECRET]), body, SECRET)
+
+
+def _with(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
+    return {**headers, name: value}

@@ -1,0 +1,263 @@
+"""The query language: what it means as a tree, and what is refused, each time by its path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain.errors import Invalid
+from core.domain.identifiers import LARGEST_ID, hex_id
+from core.domain.query import (
+    MOST_CONDITIONS,
+    MOST_MEMBERS,
+    MOST_QUERY_DEPTH,
+    MOST_TEXT,
+    Combination,
+    Condition,
+    Group,
+    Node,
+    Operator,
+    Scalar,
+    parse_query,
+)
+
+SCALARS = ["v1", "", 5, 1.5, True, None]
+
+
+def both(*members: Node) -> Combination:
+    return Combination(Group.AND, members)
+
+
+def refusal(query: object) -> Invalid:
+    with pytest.raises(Invalid) as caught:
+        parse_query(query)
+    return caught.value
+
+
+# What it means
+
+
+def test_without_conditions_it_matches_everything() -> None:
+    assert parse_query({}) == both()
+
+
+@pytest.mark.parametrize("value", SCALARS)
+def test_a_plain_value_is_an_equality(value: Any) -> None:
+    assert parse_query({"version": value}) == both(Condition("version", Operator.EQ, value))
+
+
+@pytest.mark.parametrize("operator", ["$eq", "$ne", "$gt", "$lt", "$gte", "$lte"])
+@pytest.mark.parametrize("value", SCALARS)
+def test_a_comparison_takes_any_plain_value(operator: str, value: Any) -> None:
+    assert parse_query({"version": {operator: value}}) == both(Condition("version", Operator(operator), value))
+
+
+@pytest.mark.parametrize("operator", ["$startsWith", "$endsWith", "$contains"])
+def test_a_text_operator_takes_text(operator: str) -> None:
+    assert parse_query({"version": {operator: "v"}}) == both(Condition("version", Operator(operator), "v"))
+    values: list[object] = ["", 5, None, True, ["v"], {}]
+    for value in values:
+        assert refusal({"version": {operator: value}}).path == f"query.version.{operator}"
+
+
+@pytest.mark.parametrize("operator", ["$in", "$nin"])
+def test_a_list_operator_takes_up_to_100_plain_values(operator: str) -> None:
+    entries: list[Scalar] = ["v1", 5, True, 1.5, "", *["x"] * (MOST_MEMBERS - 5)]
+    assert parse_query({"version": {operator: entries}}) == both(
+        Condition("version", Operator(operator), tuple(entries))
+    )
+    assert parse_query({"version": {operator: []}}) == both(Condition("version", Operator(operator), ()))
+    error = refusal({"version": {operator: [*entries, "one more"]}})
+    assert error.message == f"query.version.{operator}: must have at most 100 entries"
+    assert refusal({"version": {operator: "v1"}}).message == f"query.version.{operator}: must be a list"
+    entries_of_no_use: list[object] = [None, [], {}]
+    for entry in entries_of_no_use:
+        assert refusal({"version": {operator: ["v1", entry]}}).path == f"query.version.{operator}[1]"
+
+
+def test_several_operators_of_one_field_must_all_hold() -> None:
+    assert parse_query({"version": {"$gte": "a", "$lt": "b", "$nin": ["aa"]}}) == both(
+        Condition("version", Operator.GTE, "a"),
+        Condition("version", Operator.LT, "b"),
+        Condition("version", Operator.NIN, ("aa",)),
+    )
+
+
+@pytest.mark.parametrize("ignoring", [True, False])
+def test_ci_goes_for_every_operator_beside_it(ignoring: bool) -> None:
+    query = {"version": {"$startsWith": "A", "$ci": ignoring, "$ne": "AB"}}
+    assert parse_query(query) == both(
+        Condition("version", Operator.STARTS_WITH, "A", ignoring), Condition("version", Operator.NE, "AB", ignoring)
+    )
+
+
+@pytest.mark.parametrize("value", [1, 0, "true", None, [], {}])
+def test_ci_is_true_or_false(value: Any) -> None:
+    assert refusal({"version": {"$eq": "a", "$ci": value}}).message == "query.version.$ci: must be true or false"
+
+
+def test_an_id_becomes_its_number_whatever_its_case() -> None:
+    assert parse_query({"id": hex_id(255)}) == both(Condition("id", Operator.EQ, 255))
+    assert parse_query({"id": hex_id(255).upper()}) == both(Condition("id", Operator.EQ, 255))
+    assert parse_query({"id": "0" * 24}) == both(Condition("id", Operator.EQ, 0))
+    assert parse_query({"id": None}) == both(Condition("id", Operator.EQ, None))
+    assert parse_query({"id": {"$in": [hex_id(1), hex_id(2)]}}) == both(Condition("id", Operator.IN, (1, 2)))
+    for operator in ("$eq", "$ne", "$gt", "$lt", "$gte", "$lte"):
+        assert parse_query({"id": {operator: hex_id(7)}}) == both(Condition("id", Operator(operator), 7))
+        assert parse_query({"id": {operator: None}}) == both(Condition("id", Operator(operator), None))
+
+
+@pytest.mark.parametrize("text", ["f" * 24, f"{2**63:024x}"])
+def test_an_id_beyond_all_ids_stands_for_the_first_of_them(text: str) -> None:
+    assert parse_query({"id": {"$gt": text}}) == both(Condition("id", Operator.GT, LARGEST_ID + 1))
+
+
+@pytest.mark.parametrize(
+    "value", ["", "1", "x" * 24, "1" * 23, "1" * 25, "\u0661" * 24, "0" * 23 + "1\n", 5, True, 1.5, []]
+)
+def test_an_id_is_24_hex_digits(value: Any) -> None:
+    assert refusal({"id": value}).path == "query.id"
+    assert refusal({"id": {"$ne": value}}).path == "query.id.$ne"
+    assert refusal({"id": {"$nin": [hex_id(1), value]}}).path == "query.id.$nin[1]"
+
+
+def test_an_id_takes_exactly_one_operator() -> None:
+    one = hex_id(1)
+    for query in ({}, {"$gt": one, "$lt": one}, {"$eq": one, "$ci": True}):
+        assert refusal({"id": query}).message == "query.id: must have exactly one operator"
+    for operator in ("$startsWith", "$endsWith", "$contains", "$ci"):
+        error = refusal({"id": {operator: one}})
+        assert error.message == f"query.id.{operator}: an id has no such operator"
+    assert refusal({"id": {"$in": [None]}}).path == "query.id.$in[0]"
+    assert refusal({"id": {"$in": [one] * 101}}).path == "query.id.$in"
+
+
+@pytest.mark.parametrize("group", ["$and", "$or", "$nor"])
+def test_a_group_holds_queries(group: str) -> None:
+    query = {group: [{"version": "a"}, {}, {"$nor": []}]}
+    members = (both(Condition("version", Operator.EQ, "a")), both(), both(Combination(Group.NOR, ())))
+    assert parse_query(query) == both(Combination(Group(group), members))
+
+
+def test_all_keys_of_one_object_must_hold() -> None:
+    parsed = parse_query({"version": {"$gt": "a"}, "$or": [{"version": "b"}], "id": hex_id(1)})
+    assert parsed == both(
+        Condition("version", Operator.GT, "a"),
+        Combination(Group.OR, (both(Condition("version", Operator.EQ, "b")),)),
+        Condition("id", Operator.EQ, 1),
+    )
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("value", ["", "x", 1, True, None, []])
+def test_a_query_is_an_object(value: Any) -> None:
+    assert refusal(value).message == "query: must be an object"
+    assert refusal({"$or": [{}, value]}).message == "query.$or[1]: must be an object"
+
+
+@pytest.mark.parametrize("value", ["x", 1, True, None, {}])
+def test_a_group_is_a_list(value: Any) -> None:
+    assert refusal({"$and": value}).message == "query.$and: must be a list"
+
+
+@pytest.mark.parametrize("key", ["notes", "$not", "$where", "$eq", "", "version ", "Version", "\u0000"])
+def test_an_unknown_key_is_named(key: str) -> None:
+    error = refusal({"version": "a", "$and": [{key: 1}]})
+    assert error.path == f"query.$and[0].{key}"
+    assert error.problem.startswith("is not a field or operator here; there are version, ")
+
+
+@pytest.mark.parametrize("operator", ["$regex", "$not", "$exists", "$all", "$and", "eq", "", "$EQ"])
+def test_an_unknown_operator_is_named(operator: str) -> None:
+    for query in ({operator: "a"}, {"$eq": "a", operator: "a"}):
+        assert refusal({"version": query}).path == f"query.version.{operator}"
+    assert refusal({"id": {operator: hex_id(1)}}).path == f"query.id.{operator}"
+    assert "is not an operator" in refusal({"version": {operator: "a"}}).problem
+
+
+def test_an_object_without_operators_is_refused() -> None:
+    assert refusal({"version": {}}).message == "query.version: must have at least one operator"
+    assert refusal({"version": {"$ci": True}}).message == "query.version: must have at least one operator"
+
+
+@pytest.mark.parametrize("value", [[], ["a"], [{}]])
+def test_a_value_is_plain(value: Any) -> None:
+    problem = "must be a string, a number, true, false or null"
+    assert refusal({"version": value}).message == f"query.version: {problem}"
+    assert refusal({"version": {"$eq": value}}).message == f"query.version.$eq: {problem}"
+    assert refusal({"version": {"$eq": {}}}).message == f"query.version.$eq: {problem}"
+
+
+def test_a_text_has_1024_characters_at_most() -> None:
+    longest = "x" * MOST_TEXT
+    for query, path in (
+        (lambda text: {"version": text}, "version"),
+        (lambda text: {"version": {"$contains": text}}, "version.$contains"),
+        (lambda text: {"version": {"$in": ["a", text]}}, "version.$in[1]"),
+    ):
+        parse_query(query(longest))
+        assert refusal(query(longest + "x")).message == f"query.{path}: must have at most 1024 characters"
+
+
+# Bounds
+
+
+def deep(levels: int) -> dict[str, Any]:
+    """A query of this many levels, itself the first."""
+    query: dict[str, Any] = {"version": "a"}
+    for _ in range(levels - 1):
+        query = {"$and": [query]}
+    return query
+
+
+def test_the_8th_level_is_the_last() -> None:
+    parse_query(deep(MOST_QUERY_DEPTH))
+    error = refusal(deep(MOST_QUERY_DEPTH + 1))
+    assert error.message == "query" + ".$and[0]" * 8 + ": is nested more than 8 deep"
+
+
+@pytest.mark.parametrize("levels", [50, 5_000])
+def test_depth_beyond_is_refused_before_it_costs_anything(levels: int) -> None:
+    assert refusal(deep(levels)).path == "query" + ".$and[0]" * 8
+
+
+def test_the_200th_condition_is_the_last() -> None:
+    conditions = [{"version": {"$gt": "a", "$lt": "b"}}] * (MOST_CONDITIONS // 2)
+    parse_query({"$or": conditions})
+    error = refusal({"$or": conditions, "id": hex_id(1)})
+    assert error.message == "query.id: the query has more than 200 conditions"
+    spread = {"$and": [{"$or": conditions[:60]}, {"$nor": conditions[:41]}]}
+    assert refusal(spread).path == "query.$and[1].$nor[40].version"
+
+
+def test_a_group_has_100_members_at_most() -> None:
+    parse_query({"$or": [{}] * MOST_MEMBERS})
+    assert refusal({"$or": [{}] * (MOST_MEMBERS + 1)}).message == "query.$or: must have at most 100 entries"
+
+
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["version", "id", *Group, *Operator, "$ci", "$regex"]) | st.text(max_size=5),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@given(ANYTHING)
+def test_any_value_is_a_query_or_invalid_with_a_path(value: Any) -> None:
+    try:
+        parsed = parse_query(value)
+    except Invalid as error:
+        parsed, path = None, error.path
+    assert parsed is not None or path.startswith("query")
