@@ -39,7 +39,8 @@ class Settings:
     undo_days: int
     """PENSTOCK_UNDO_DAYS: how long deleted versions stay in the trash, 0 to 90 days."""
     job_days: int
-    """PENSTOCK_JOB_DAYS: how long an ended job can be read before its address answers 410, 1 to 365 days."""
+    """PENSTOCK_JOB_DAYS: how long an ended job can be read before its address answers 410, 2 to 365 days; not less,
+    because an Idempotency-Key finds its job for 48 hours."""
     mail_from: str
     """PENSTOCK_MAIL_FROM: the sender of every letter; its domain is used in Message-IDs."""
     mail_domains: tuple[str, ...]
@@ -65,7 +66,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         public_url=(environment.get("PENSTOCK_PUBLIC_URL") or f"http://127.0.0.1:{port}").rstrip("/"),
         workers=_integer(environment, "PENSTOCK_WORKERS", 1, 1, 64),
         undo_days=_integer(environment, "PENSTOCK_UNDO_DAYS", 7, 0, 90),
-        job_days=_integer(environment, "PENSTOCK_JOB_DAYS", 30, 1, 365),
+        job_days=_integer(environment, "PENSTOCK_JOB_DAYS", 30, 2, 365),
         mail_from=_address(environment, "PENSTOCK_MAIL_FROM", "penstock@localhost"),
         mail_domains=_words(environment.get("PENSTOCK_MAIL_DOMAINS", "")),
         mail_daily_cap=_integer(environment, "PENSTOCK_MAIL_DAILY_CAP", 500, 0, 1_000_000),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from core.operations.deletions import Terms
 from core.settings import Settings, SettingsError
@@ -26,6 +28,19 @@ SHUTDOWN_SECONDS = 5.0
 """What running requests get to finish after SIGTERM."""
 
 _log = structlog.get_logger()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's server log is about us, and not about a sender of something that is no HTTP.
+
+    Anyone can cause those as often as they like, and each shows the sender's address and bytes that may hold a token.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_server_log = logging.getLogger("penstock.http")
+_server_log.addFilter(_is_ours)
 
 
 def create_app(service: Service) -> web.Application:
@@ -54,7 +69,11 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
     """Serves on the configured host and port for the life of the context; yields the base URL."""
     async with open_service(settings) as service:
         runner = web.AppRunner(
-            create_app(service), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, auto_decompress=False
+            create_app(service),
+            access_log=None,
+            logger=_server_log,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            auto_decompress=False,
         )
         await runner.setup()
         try:

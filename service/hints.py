@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from redis.asyncio import Redis
@@ -23,9 +23,19 @@ class Hints:
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
+        self._closing = False
 
     def staged(self) -> None:
         """Call after the commit."""
+        self._asked.set()
+
+    def close(self) -> None:
+        """Lets `run` end. A message on its way is waited for, as long as its own timeouts allow.
+
+        Cancelling would not do: inside of its `timeout(0)` the Redis client can swallow a cancellation, and whoever
+        waits for the task then waits for ever.
+        """
+        self._closing = True
         self._asked.set()
 
     async def run(self, redis: Redis) -> None:
@@ -33,6 +43,8 @@ class Hints:
         while True:
             await self._asked.wait()
             self._asked.clear()
+            if self._closing:
+                return
             try:
                 await redis.publish(STAGED_CHANNEL, b"")
             except (RedisError, OSError, TimeoutError) as error:
@@ -53,7 +65,6 @@ async def open_hints(redis_url: str) -> AsyncIterator[Hints]:
     try:
         yield hints
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        hints.close()
+        await task
         await redis.aclose()

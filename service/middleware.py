@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -28,6 +29,10 @@ from service.calls import SERVICE, Call, computed
 from service.routes import Dialect, Route, dialect_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BODY_SECONDS = 60.0
+"""What a body may take to arrive: 8 MB over a line of 1 Mbit/s. Without a limit, a body that breaks off keeps its
+request for as long as the sender keeps the connection."""
 
 _NOTHING = Document({}, {})
 _log = structlog.get_logger()
@@ -109,7 +114,10 @@ async def _read(request: web.Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Invalid("the body must not be compressed")
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise Invalid(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge from None
     except (web.RequestPayloadError, ConnectionError):

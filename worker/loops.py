@@ -17,6 +17,7 @@ from core.operations.deletions import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import UNREACHABLE, open_database
 from core.store.jobs import NOTIFY_CHANNEL
+from worker.ending import end_tasks
 from worker.pruner import BATCH as PRUNED_AT_ONCE
 from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
@@ -120,9 +121,7 @@ async def _sleep(seconds: float | None) -> None:
 async def _end(tasks: list[asyncio.Task[None]], stopped: asyncio.Task[bool]) -> int:
     """Ends the loops; 1 if one of them had ended by itself, which none should."""
     failed = [task for task in tasks if task.done()]
-    for task in [*tasks, stopped]:
-        task.cancel()
-    await asyncio.gather(*tasks, stopped, return_exceptions=True)
+    await end_tasks([*tasks, stopped])
     for task in failed:
         _log.error("A loop ended in an unexpected error.", cause=repr(task.exception()))
     return 1 if failed else 0

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -20,12 +20,13 @@ from core.domain.jobs import QUEUES, STAGED_CHANNEL
 from core.operations.deletions import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import open_database
+from worker.ending import end_tasks
 from worker.jobs import HANDLERS
 from worker.mail.mailer import Mailer, parse_smtp_url
 from worker.outbound import Outbound
-from worker.runner import DEADLINE_SECONDS, Runner
+from worker.runner import Runner
 from worker.tools import Tools
-from worker.transport import FUNCTION, connect, connect_listener, patient, queue_name, wake_channel
+from worker.transport import ARQ_SECONDS, FUNCTION, connect, connect_listener, patient, queue_name, wake_channel
 from worker.wakeup import Wakeup, hint_from_redis
 
 CONCURRENCY = {"bulk": 4, "outbound": 16}
@@ -68,7 +69,7 @@ def arq_worker(queue: str, runner: Runner, redis: ArqRedis, wakeup: Wakeup) -> W
 
     return WakingWorker(
         wakeup,
-        functions=[func(run_job, name=FUNCTION, timeout=DEADLINE_SECONDS + 5, max_tries=1_000)],
+        functions=[func(run_job, name=FUNCTION, timeout=ARQ_SECONDS, max_tries=1_000)],
         queue_name=queue_name(queue),
         redis_pool=redis,
         handle_signals=False,
@@ -105,8 +106,8 @@ async def open_tools(settings: Settings, stopping: asyncio.Event) -> AsyncIterat
 
 
 @asynccontextmanager
-async def working(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
-    """Works all queues for the life of the context; yields a task that ends only if a worker fails.
+async def working(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Works all queues for the life of the context; yields tasks of which one ends only if a worker fails.
 
     On the way out running jobs get GRACE_SECONDS.
     """
@@ -124,15 +125,12 @@ async def working(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[
             workers.append(arq_worker(queue, runner, redis, wakeup))
             tasks.append(asyncio.create_task(workers[-1].async_run()))
             tasks.append(asyncio.create_task(hint_from_redis(wakeup, listener, wake_channel(queue))))
-        both = asyncio.create_task(_first_failure(tasks))
         try:
-            yield both
+            yield tasks
         finally:
             stopping.set()
             await _drain(workers)
-            both.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await both
+            await end_tasks(tasks)
 
 
 async def serve(settings: Settings) -> int:
@@ -140,23 +138,15 @@ async def serve(settings: Settings) -> int:
     stop, stopping = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with working(settings, stopping) as failing:
+    async with working(settings, stopping) as tasks:
         _log.info("The worker is ready.", queues=list(QUEUES))
         stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({stopped, failing}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not failing.done():
-            return 0
-        _log.error("The worker ends because it lost Redis.", cause=repr(failing.exception()))
-        return 1
-
-
-async def _first_failure(tasks: list[asyncio.Task[None]]) -> None:
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+        await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in tasks if task.done()]
+        await end_tasks([stopped])
+        for task in failed:
+            _log.error("The worker ends because it lost Redis.", cause=repr(task.exception()))
+        return 1 if failed else 0
 
 
 async def _drain(workers: list[WakingWorker]) -> None:
@@ -166,5 +156,4 @@ async def _drain(workers: list[WakingWorker]) -> None:
     running = [task for worker in workers for task in worker.tasks.values() if not task.done()]
     if running:
         _, cut_off = await asyncio.wait(running, timeout=GRACE_SECONDS)
-        for task in cut_off:
-            task.cancel()
+        await end_tasks(cut_off)

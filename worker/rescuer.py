@@ -1,4 +1,4 @@
-"""Brings back jobs that were dropped: leases that ran out, and deliveries Redis forgot."""
+"""Brings back jobs that were dropped: leases that ran out, deliveries Redis forgot or a dead worker had taken."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from core.domain.backoff import backoff_seconds
+from core.domain.errors import Unavailable
 from core.domain.jobs import (
     LEASE_SECONDS,
     ClaimedJob,
@@ -27,6 +28,9 @@ from worker.tools import Handler, Outcome, Tools
 
 DEADLINE_SECONDS = 45.0
 """No attempt of any job lasts longer: a bulk slice gives way after 20 s, a letter after 10 s."""
+
+_AWAY = (*UNREACHABLE, Unavailable)
+"""PostgreSQL cannot be reached, or not in time: what a job left undone is picked up by the rescuer."""
 
 _log = structlog.get_logger()
 
@@ -64,7 +68,7 @@ class Runner:
 
         try:
             return await self._tools.database.transaction(work)
-        except UNREACHABLE as error:
+        except _AWAY as error:
             # The delivery is used up; the rescuer finds the row queued and unknown to Redis and stages it again.
             _log.warning("A job could not be claimed.", delivery=name, cause=type(error).__name__)
             return None
@@ -79,7 +83,7 @@ class Runner:
             return "lost"
         except JobFailure as failure:
             return await self._settle(job, failure)
-        except UNREACHABLE as error:
+        except _AWAY as error:
             # Nothing can be written now; the lease runs out and the rescuer takes over.
             _log.warning("The database went away under a job.", job=job.public_id, cause=type(error).__name__)
             return "unreachable"
@@ -101,7 +105,7 @@ class Runner:
             again = await put_off_job(database, job, error, after=after, terms=terms)
         except JobLost:
             return "lost"
-        except (*UNREACHABLE, asyncpg.PostgresError) as cause:
+        except (*_AWAY, asyncpg.PostgresError) as cause:
             _log.warning("A failure could not be written down.", job=job.public_id, cause=type(cause).__name__)
             return "unreachable"
         return "put off" if again else "failed"

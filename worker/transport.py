@@ -21,6 +21,19 @@ from core.store.jobs import Delivery
 FUNCTION = "run_job"
 """The one function arq knows."""
 
+ARQ_SECONDS = 50.0
+"""arq's own limit for a job. The runner's deadline of 45 s comes first, so nothing ever reaches it."""
+
+TAKEN_SECONDS = ARQ_SECONDS + 10.0
+"""How long arq holds a delivery for running once a worker has taken it: its limit, and ten seconds that it adds."""
+
+UNCLAIMED_SECONDS = 10.0
+"""A worker claims in milliseconds what it has taken. One that has not by now died in between or lost the database; if
+it claims after all, the row still goes to one of the two only."""
+
+_ABANDONED_MS = (TAKEN_SECONDS - UNCLAIMED_SECONDS) * 1000
+"""What is left of the life of arq's mark on a delivery that was taken UNCLAIMED_SECONDS ago."""
+
 MOST_CONNECTIONS = 32
 """A relay sends this many at once; more would wait in line rather than fail."""
 
@@ -76,16 +89,20 @@ async def send(redis: ArqRedis, delivery: Delivery) -> None:
 
 
 async def missing(redis: ArqRedis, deliveries: list[Delivery]) -> list[Delivery]:
-    """Those that Redis no longer has, each wiped of remains that would make arq refuse it when it is sent again."""
+    """Of deliveries nobody has claimed, those that Redis no longer has, or that were taken by a worker which is gone.
+
+    Each is wiped of remains that would make arq refuse it when it is sent again.
+    """
     async with redis.pipeline(transaction=False) as pipe:
         for delivery in deliveries:
             pipe.exists(job_key_prefix + delivery.name)
             pipe.zscore(queue_name(delivery.queue), delivery.name)
+            pipe.pttl(in_progress_key_prefix + delivery.name)
         answers = await pipe.execute()
     lost = [
         delivery
-        for delivery, kept, score in zip(deliveries, answers[::2], answers[1::2], strict=True)
-        if not kept or score is None
+        for delivery, kept, score, taken in zip(deliveries, answers[::3], answers[1::3], answers[2::3], strict=True)
+        if not kept or score is None or 0 <= taken < _ABANDONED_MS
     ]
     if lost:
         remains = [

@@ -45,16 +45,20 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-async def ground(postgres: RunningServer, valkey: RunningServer, template: str) -> AsyncIterator[Ground]:
+async def ground(
+    postgres: RunningServer, pooler: str | None, valkey: RunningServer, template: str
+) -> AsyncIterator[Ground]:
     name = f"ground_{next(_numbers)}"
     async with AsyncExitStack() as stack:
         administration = await asyncpg.connect(postgres.url)
         stack.push_async_callback(administration.close)
         await administration.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        stack.push_async_callback(administration.execute, f"DROP DATABASE {name}")
+        stack.push_async_callback(administration.execute, f"DROP DATABASE {name}" + (" WITH (FORCE)" if pooler else ""))
+        direct = named(postgres.url, name)
         settings = read_settings(
             {
-                "DATABASE_URL": named(postgres.url, name),
+                "DATABASE_URL": named(pooler, name) if pooler else direct,
+                "DATABASE_DIRECT_URL": direct if pooler else "",
                 "REDIS_URL": valkey.url,
                 "PENSTOCK_PORT": "0",
                 "PENSTOCK_PUBLIC_URL": "http://penstock.example",

@@ -1,0 +1,69 @@
+"""What the generated tests share: every route there is, a request for it, and how a refusal looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from service.routes import ROUTES, Dialect, Route
+from tests.api.conftest import Ground
+from tests.support.api import Api, Reply
+from tests.support.arrangements import ARRANGEMENTS, Arranged
+from tests.support.tenants import Tenant
+
+
+def titles(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def every(wanted: Callable[[Route], object] = bool) -> pytest.MarkDecorator:
+    """A test of each route, or of each that is wanted."""
+    return pytest.mark.parametrize("route", [route for route in ROUTES if wanted(route)], ids=titles)
+
+
+every_route = every()
+every_route_with_ids = every(lambda route: "{" in route.path)
+every_route_with_a_body = every(lambda route: route.body)
+every_route_with_a_need = every(lambda route: route.need)
+
+
+def names_of(route: Route) -> list[str]:
+    """The names of a route's path parameters, in order."""
+    return [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
+
+
+async def arrange(route: Route, tenant: Tenant) -> Arranged:
+    assert route.handler in ARRANGEMENTS, f"{titles(route)} has no arrangement in tests/support/arrangements.py"
+    return await ARRANGEMENTS[route.handler](tenant)
+
+
+def assert_answer(answer: Reply, status: int, body: object) -> None:
+    assert (answer.status, answer.json) == (status, body)
+
+
+def assert_error(answer: Reply, status: int, kind: str, message: str) -> None:
+    """A refusal of the Losant dialect."""
+    assert_answer(answer, status, {"type": kind, "message": message})
+
+
+async def ask(api: Api, route: Route, arranged: Arranged, **others: str) -> Reply:
+    return await api.send(route.method, arranged.path(route, **others), arranged.body)
+
+
+async def assert_open(ground: Ground, route: Route, arranged: Arranged) -> None:
+    """The control of every refusal: the owner's own request, with nothing wrong in it, succeeds."""
+    answer = await ask(ground.api, route, arranged)
+    assert answer.status == route.success, answer.raw
+
+
+def refusal(route: Route, status: int, kind: str, message: str) -> dict[str, str]:
+    """The body a refusal has in the route's dialect."""
+    if route.dialect is Dialect.LOSANT:
+        return {"type": kind, "message": message}
+    return {"message": "Unauthenticated." if status == 401 else message}
+
+
+def assert_refused(route: Route, answer: Reply, status: int, kind: str, message: str) -> None:
+    assert (answer.status, answer.json) == (status, refusal(route, status, kind, message))
+    assert answer.headers["Content-Type"].startswith("application/json")

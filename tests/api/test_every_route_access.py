@@ -1,0 +1,240 @@
+"""Who gets into every route there is, and whose ids it knows there: generated from the route table.
+
+Each refusal is compared with an answer that must look the same, the request that is refused would succeed but for one
+thing, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+
+from core.domain.access import SCOPES
+from core.operations import access
+from core.operations.deletions import Terms
+from service.app import create_app
+from service.calls import Service
+from service.hints import Hints
+from service.routes import ROUTES, Dialect, Route
+from tests.api.cases import (
+    arrange,
+    ask,
+    assert_open,
+    assert_refused,
+    every,
+    every_route,
+    every_route_with_a_need,
+    every_route_with_ids,
+    names_of,
+)
+from tests.api.conftest import Ground
+from tests.support.arrangements import ARRANGEMENTS, UNKNOWN, make_key
+from tests.support.contents import unchanged
+from tests.support.tenants import Tenant, yesterday
+
+ARABIC_ONES = "%D9%A1" * 24
+"""24 Arabic digits, percent-encoded: `str.isdigit` and `int` would take them."""
+
+MALFORMED = {
+    "word": "nonsense",
+    "zeros": "0" * 24,
+    "beyond bigint": "f" * 24,
+    "short": "1" * 23,
+    "long": "1" * 25,
+    "Arabic digits": ARABIC_ONES,
+    "full-width digits": "%EF%BC%91" * 24,
+    "signed": "%2B" + "1" * 23,
+    "underscored": "1" * 12 + "_" + "1" * 11,
+    "blank at the end": "0" * 23 + "1%20",
+    "newline at the end": "0" * 23 + "1%0A",
+    "NUL": "%00",
+    "NUL inside": "1" * 12 + "%00" + "1" * 11,
+    "slash": "1%2F1",
+    "dots": "..%2F..",
+    "no UTF-8": "%FF%FE",
+    "half a surrogate pair": "%ED%A0%80",
+    "quote": "1'%3B--",
+    "very long": "a" * 4000,
+}
+"""Path segments that no id has, percent-encoded."""
+
+
+async def test_the_router_holds_the_table_and_nothing_else(ground: Ground) -> None:
+    app = create_app(Service(ground.settings, ground.database, Hints(), Terms.of(ground.settings)))
+    found = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if isinstance(route, web.AbstractRoute) and route.resource is not None
+    }
+    health = {(method, path) for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")}
+    assert found == {(route.method, route.path) for route in ROUTES} | health
+    assert len({route.handler for route in ROUTES}) == len(ROUTES), "arrangements go by handler"
+
+
+def test_every_arrangement_belongs_to_a_route() -> None:
+    assert set(ARRANGEMENTS) == {route.handler for route in ROUTES}
+
+
+# Who gets in
+
+
+@every_route
+@pytest.mark.parametrize(
+    "credential",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("", id="empty"),
+        pytest.param("Bearer", id="scheme alone"),
+        pytest.param("Bearer nonsense", id="unknown token"),
+        pytest.param("nonsense", id="unknown key"),
+        pytest.param("Basic YTpi", id="another scheme"),
+        pytest.param("Bearer " + "a" * 5000, id="very long"),
+        pytest.param("Bearer \u00fc\u0661", id="not ASCII"),
+        pytest.param("Bearer a b", id="two words"),
+    ],
+)
+async def test_a_credential_that_is_none_is_refused(ground: Ground, route: Route, credential: str | None) -> None:
+    arranged = await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        answer = await ask(ground.anonymous.as_(credential), route, arranged)
+    assert_refused(route, answer, 401, "Unauthorized", "Invalid access token")
+    await assert_open(ground, route, arranged)
+
+
+@every_route
+async def test_a_credential_that_has_ended_is_refused(ground: Ground, route: Route) -> None:
+    """Revoked, expired and switched off answer like an unknown one; each opened the route before."""
+    owner = ground.owner
+    revoked = await owner.make_token("all.Application")
+    inactive = await owner.make_token("all.Application")
+    arranged = await arrange(route, owner)
+    if route.method == "GET":
+        for token in (revoked, inactive):
+            assert (await ask(ground.anonymous.as_(f"Bearer {token.secret}"), route, arranged)).status == route.success
+    expired = await owner.make_token("all.Application", expires_at=yesterday())
+    assert await access.revoke_token(owner.principal, ground.database, revoked.id)
+    async with ground.database.connection() as connection:
+        await connection.execute("UPDATE application_tokens SET active = false WHERE id = $1", inactive.id)
+    for token in (revoked, expired, inactive):
+        async with unchanged(ground.database):
+            answer = await ask(ground.anonymous.as_(f"Bearer {token.secret}"), route, arranged)
+        assert_refused(route, answer, 401, "Unauthorized", "Invalid access token")
+    await assert_open(ground, route, arranged)
+
+
+@every_route
+async def test_a_key_opens_what_takes_keys_until_it_is_revoked(ground: Ground, route: Route) -> None:
+    key = await make_key(ground.owner)
+    arranged = await arrange(route, ground.owner)
+    raw = ground.anonymous.as_(key.secret)
+    as_token = ground.anonymous.as_(f"Bearer {key.secret}")
+    async with unchanged(ground.database):
+        answers = [await ask(as_token, route, arranged)]
+        if route.dialect is Dialect.LOSANT:
+            answers.append(await ask(raw, route, arranged))
+    if route.dialect is Dialect.NATIVE:
+        assert (await ask(raw, route, arranged)).status == route.success
+    assert await access.revoke_key(ground.owner.principal, ground.database, key.id)
+    async with unchanged(ground.database):
+        answers.append(await ask(raw, route, arranged))
+    for answer in answers:
+        assert_refused(route, answer, 401, "Unauthorized", "Invalid access token")
+
+
+def admitting(route: Route) -> set[str]:
+    """The scopes that open a route by Losant's endpoint table, said here once more on its own.
+
+    Routes without a scope of their own are about jobs: they are open to whoever may enqueue one.
+    """
+    alls = ("all.Application", "all.Organization", "all.User")
+    named = [route.need.scope] if route.need else ["flowVersions.delete", "flow.delete"]
+    opening = {name for scope in named for name in (scope, scope.partition(".")[0] + ".*")}
+    opening |= {f"{name}{suffix}" for name in alls for suffix in ("", ".bounded")}
+    if route.need and route.method == "GET":
+        opening |= {f"{name}.read" for name in alls}
+    return opening
+
+
+@every_route
+async def test_a_token_without_the_scope_is_refused(ground: Ground, route: Route) -> None:
+    """Even one that holds every other scope there is."""
+    arranged = await arrange(route, ground.owner)
+    token = await ground.owner.make_token(*(SCOPES - admitting(route)))
+    async with unchanged(ground.database):
+        answer = await ask(ground.anonymous.as_(f"Bearer {token.secret}"), route, arranged)
+    assert_refused(route, answer, 403, "Forbidden", "The token's scope does not include this operation.")
+    await assert_open(ground, route, arranged)
+
+
+@every_route_with_a_need
+async def test_each_scope_that_opens_a_route_opens_it_alone(ground: Ground, route: Route) -> None:
+    assert admitting(route) <= SCOPES
+    for scope in sorted(admitting(route)):
+        token = await ground.owner.make_token(scope)
+        arranged = await arrange(route, ground.owner)
+        answer = await ask(ground.anonymous.as_(f"Bearer {token.secret}"), route, arranged)
+        assert answer.status == route.success, (scope, answer.raw)
+
+
+# Whose ids it knows
+
+
+@every_route_with_ids
+@pytest.mark.parametrize("kin", ["stranger", "sibling"])
+async def test_a_foreign_id_answers_like_an_unknown_one(ground: Ground, route: Route, kin: str) -> None:
+    """Another company's and, in the same company, another application's: one by one, and all at once."""
+    other: Tenant = getattr(ground, kin)
+    caller = ground.as_(other)
+    owned = await arrange(route, ground.owner)
+    own = await arrange(route, other)
+    for name in names_of(route):
+        async with unchanged(ground.database):
+            foreign = await ask(caller, route, own, **{name: owned.ids[name]})
+            unknown = await ask(caller, route, own, **{name: UNKNOWN[name]})
+        assert foreign.status == 404
+        assert (foreign.status, foreign.raw) == (unknown.status, unknown.raw)
+    async with unchanged(ground.database):
+        foreign = await ask(caller, route, owned)
+        unknown = await ask(caller, route, owned, **{name: UNKNOWN[name] for name in names_of(route)})
+    assert foreign.status == 404
+    assert (foreign.status, foreign.raw) == (unknown.status, unknown.raw)
+    answer = await ask(caller, route, own)
+    assert answer.status == route.success, answer.raw
+    await assert_open(ground, route, owned)
+
+
+@every(lambda route: "{" in route.path and route.dialect.takes_keys)
+async def test_a_foreign_id_is_unknown_to_a_key_too(ground: Ground, route: Route) -> None:
+    owned = await arrange(route, ground.owner)
+    caller = ground.anonymous.as_(ground.stranger.key)
+    async with unchanged(ground.database):
+        foreign = await ask(caller, route, owned)
+        unknown = await ask(caller, route, owned, **{name: UNKNOWN[name] for name in names_of(route)})
+    assert (foreign.status, foreign.raw) == (404, unknown.raw)
+    assert (await ask(ground.anonymous.as_(ground.owner.key), route, owned)).status == route.success
+
+
+@every(lambda route: "{flowVersionId}" in route.path)
+async def test_a_version_of_another_flow_answers_like_an_unknown_one(ground: Ground, route: Route) -> None:
+    """Even of the same application."""
+    name = "flowVersionId"
+    own, other = await arrange(route, ground.owner), await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        misplaced = await ask(ground.api, route, own, **{name: other.ids[name]})
+        unknown = await ask(ground.api, route, own, **{name: UNKNOWN[name]})
+    assert (misplaced.status, misplaced.raw) == (404, unknown.raw)
+    await assert_open(ground, route, other)
+
+
+@every_route_with_ids
+async def test_a_malformed_id_answers_like_an_unknown_one(ground: Ground, route: Route) -> None:
+    arranged = await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        for name in names_of(route):
+            unknown = await ask(ground.api, route, arranged, **{name: UNKNOWN[name]})
+            assert unknown.status == 404
+            for title, segment in MALFORMED.items():
+                path = arranged.path(route, **{name: "~"}).replace("~", segment)
+                answer = await ground.api.send(route.method, path, arranged.body)
+                assert (answer.status, answer.raw) == (404, unknown.raw), (name, title)
+    await assert_open(ground, route, arranged)

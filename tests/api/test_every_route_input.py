@@ -1,0 +1,333 @@
+"""What every route there is reads, and how it refuses the rest: generated from the route table and its schemas.
+
+The request that is refused would succeed but for one thing, the refusal names it, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+import pytest
+from marshmallow import fields, validate
+from yarl import URL
+
+from schemas.fields import Count, Flag, HexId, Mapped, Objects, QueryFlag, Text, Word
+from service.routes import Dialect, Route
+from tests.api.cases import arrange, ask, assert_open, assert_refused, every, every_route, every_route_with_a_body
+from tests.api.conftest import Ground
+from tests.support.api import Api, Reply
+from tests.support.arrangements import Arranged
+from tests.support.contents import unchanged
+
+
+async def send_large(api: Api, route: Route, arranged: Arranged, raw: bytes) -> Reply:
+    """Sends a body of megabytes piece by piece, as any client would."""
+    url = URL(api.url + arranged.path(route), encoded=True)
+    headers = {"Authorization": api.credential or "", "Content-Type": "application/json"}
+    async with api.session.request(route.method, url, data=io.BytesIO(raw), headers=headers) as answer:
+        return Reply(answer.status, answer.headers, await answer.read())
+
+
+# What it reads
+
+
+def assert_invalid(route: Route, answer: Reply, path: str) -> None:
+    """A refusal of what was sent, in the dialect's shape, that names the path."""
+    body = answer.json
+    if route.dialect is Dialect.LOSANT:
+        assert (answer.status, set(body), body["type"]) == (400, {"type", "message"}, "Validation"), answer.raw
+    else:
+        assert (answer.status, set(body), list(body["errors"])) == (422, {"message", "errors"}, [path]), answer.raw
+    assert body["message"].startswith(f"{path}: "), answer.raw
+
+
+@every_route_with_a_body
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"  \n", id="blank"),
+        pytest.param(b"{", id="cut"),
+        pytest.param(b"{'a': 1}", id="single quotes"),
+        pytest.param(b'{"a": 1,}', id="comma at the end"),
+        pytest.param(b"{} {}", id="two objects"),
+        pytest.param(b"// no\n{}", id="comment"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b'"text"', id="text"),
+        pytest.param(b"1", id="number"),
+        pytest.param(b"true", id="true"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"\xef\xbb\xbf{}", id="byte order mark"),
+        pytest.param(b'{"a": "\xff"}', id="no UTF-8"),
+        pytest.param('{"a": "b"}'.encode("utf-16"), id="UTF-16"),
+        pytest.param(b"a=b&c=d", id="form"),
+    ],
+)
+async def test_a_body_that_is_no_json_object_is_refused(ground: Ground, route: Route, raw: bytes) -> None:
+    arranged = await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+    status, body = answer.status, answer.json
+    assert status == (400 if route.dialect is Dialect.LOSANT else 422)
+    assert body["message"].startswith("the body ")
+    assert ("type" in body) == (route.dialect is Dialect.LOSANT)
+    await assert_open(ground, route, arranged)
+
+
+KINDS: dict[str, list[object]] = {
+    "text": ["nonsense"],
+    "number": [1, 0, -1, 1.5],
+    "flag": [True, False],
+    "list": [[], [1]],
+    "object": [{}, {"a": 1}],
+    "null": [None],
+}
+"""Everything JSON can say, by kind."""
+
+ACCEPTED: dict[type[fields.Field[Any]], str | None] = {
+    Text: "text",
+    Flag: "flag",
+    Mapped: "object",
+    Objects: None,
+    HexId: None,
+    Word: None,
+}
+"""The kind each kind of field reads; None where not even every value of that kind will do."""
+
+
+def wrong_values(field: fields.Field[Any]) -> Iterator[object]:
+    """What a field must not take: every other kind, and its own outside of its bounds."""
+    for kind, values in KINDS.items():
+        if kind == ACCEPTED[type(field)] or (kind == "null" and field.allow_none):
+            continue
+        yield from (value for value in values if not (isinstance(field, Objects) and value == []))
+    for validator in field.validators:
+        assert isinstance(validator, validate.Length)
+        assert validator.max is not None, "a text needs a bound"
+        yield "x" * (validator.max + 1)
+        if validator.min:
+            yield "x" * (validator.min - 1)
+    if isinstance(field, Objects) and field.most is not None:
+        yield [{}] * (field.most + 1)
+    if isinstance(field, HexId):
+        yield from ("1" * 23, "1" * 25, "\u0661" * 24, "0" * 23 + "1\n")
+    if isinstance(field, Word):
+        yield from (word.upper() for word in field.words)
+
+
+@every_route_with_a_body
+async def test_a_field_that_is_wrong_is_named(ground: Ground, route: Route) -> None:
+    assert route.body is not None
+    arranged = await arrange(route, ground.owner)
+    assert arranged.body is not None
+    tried = 0
+    async with unchanged(ground.database):
+        for field in route.body().fields.values():
+            name = str(field.data_key or field.name)
+            for value in wrong_values(field):
+                answer = await ground.api.send(route.method, arranged.path(route), {**arranged.body, name: value})
+                assert_invalid(route, answer, f"{name}[0]" if value == [1] and isinstance(field, Objects) else name)
+                tried += 1
+            if field.required:
+                without = {key: entry for key, entry in arranged.body.items() if key != name}
+                answer = await ground.api.send(route.method, arranged.path(route), without)
+                assert_invalid(route, answer, name)
+                assert answer.json["message"] == f"{name}: is required"
+    assert tried > 0
+    await assert_open(ground, route, arranged)
+
+
+@every_route_with_a_body
+@pytest.mark.parametrize("key", ["surprise", "_id", "constructor", "\u00e4\u0661", "x" * 5000, "$where", "a.b", " "])
+async def test_a_key_that_is_unknown_is_named(ground: Ground, route: Route, key: str) -> None:
+    arranged = await arrange(route, ground.owner)
+    assert arranged.body is not None
+    async with unchanged(ground.database):
+        answer = await ground.api.send(route.method, arranged.path(route), {**arranged.body, key: 1})
+    assert_invalid(route, answer, key[:64])
+    assert len(answer.raw) < 1000, "a long key must not come back whole"
+    await assert_open(ground, route, arranged)
+
+
+HOSTILE = {
+    "NUL": (b'"a\\u0000b"', "must not contain NUL"),
+    "half a pair, high": (b'"\\ud800"', "must not contain half of a surrogate pair"),
+    "half a pair, low": (b'"x\\udfff"', "must not contain half of a surrogate pair"),
+    "1e400": (b"1e400", "is too large a number"),
+    "-1e400": (b"-1e400", "is too large a number"),
+    "NaN": (b"NaN", "NaN is not a JSON number"),
+    "Infinity": (b"Infinity", "Infinity is not a JSON number"),
+    "-Infinity": (b"-Infinity", "-Infinity is not a JSON number"),
+    "5,000 digits": (b"1" * 5000, "has more than 64 digits"),
+    "65 digits": (b"-" + b"9" * 65, "has more than 64 digits"),
+}
+"""Values that are refused wherever they stand, and how."""
+
+
+@every_route_with_a_body
+@pytest.mark.parametrize("title", HOSTILE)
+async def test_a_value_that_could_be_read_in_two_ways_is_refused(ground: Ground, route: Route, title: str) -> None:
+    value, problem = HOSTILE[title]
+    arranged = await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        for raw, path in (
+            (b'{"given":%s}' % value, "given"),
+            (b'{"given":[{"a":1},{"deep":[%s]}]}' % value, "given[1].deep[0]"),
+        ):
+            answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+            assert_invalid(route, answer, path)
+            assert answer.json["message"] == f"{path}: {problem}"
+    await assert_open(ground, route, arranged)
+
+
+@every_route_with_a_body
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b'{"given":1,"given":1}', "given"),
+        (b'{"given":1,"giv\\u0065n":2}', "given"),
+        (b'{"given":{"a":[{"b":1,"c":2,"b":1}]}}', "given.a[0].b"),
+        (b'{"given":{"":1,"":2}}', "given."),
+    ],
+)
+async def test_a_key_given_twice_is_refused(ground: Ground, route: Route, raw: bytes, path: str) -> None:
+    arranged = await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+    assert_invalid(route, answer, path)
+    assert answer.json["message"] == f"{path}: is given twice"
+
+
+@every_route_with_a_body
+@pytest.mark.parametrize("depth", [65, 1_000, 10_000, 200_000])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
+async def test_a_body_nested_too_deep_is_refused(
+    ground: Ground, route: Route, depth: int, opening: bytes, closing: bytes
+) -> None:
+    """The body itself is the first level."""
+    arranged = await arrange(route, ground.owner)
+    inner = depth - 1
+    raw = b'{"given":' + opening * inner + b"1" + closing * inner + b"}"
+    async with unchanged(ground.database):
+        answer = await send_large(ground.api, route, arranged, raw)
+    assert answer.status == (400 if route.dialect is Dialect.LOSANT else 422)
+    assert answer.json["message"].endswith("is nested more than 64 deep")
+    assert len(answer.raw) < 1000
+
+
+@every_route_with_a_body
+async def test_a_body_over_8_megabytes_is_refused(ground: Ground, route: Route) -> None:
+    arranged = await arrange(route, ground.owner)
+    raw = orjson.dumps({**(arranged.body or {}), "given": "x" * 9_000_000})
+    async with unchanged(ground.database):
+        answer = await send_large(ground.api, route, arranged, raw)
+    assert_refused(route, answer, 413, "PayloadTooLarge", "The request body is too large.")
+    await assert_open(ground, route, arranged)
+
+
+@every_route_with_a_body
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "only said to be"])
+async def test_a_compressed_body_is_refused(ground: Ground, route: Route, packed: bool) -> None:
+    """A few bytes can unpack to gigabytes, and no client of either dialect compresses what it sends."""
+    arranged = await arrange(route, ground.owner)
+    raw = orjson.dumps(arranged.body)
+    data = gzip.compress(raw) if packed else raw
+    async with unchanged(ground.database):
+        answer = await ground.api.send(
+            route.method, arranged.path(route), raw=data, headers={"Content-Encoding": "gzip"}
+        )
+    assert answer.status == (400 if route.dialect is Dialect.LOSANT else 422)
+    assert answer.json["message"] == "the body must not be compressed"
+
+
+# Parameters
+
+
+def encoded(parameters: dict[str, str]) -> str:
+    return "?" + urlencode(parameters, errors="surrogatepass")
+
+
+NO_COUNTS = [
+    "", "x", "-1", "-0", "+1", "1_0", "1.0", "1e2", "0x1", "1 ", " 1", "1\n", "1\0", "\u0661", "\uff11", "\u00b2",
+    "\u00bd", "nan", "inf", "null", "true", "[]", "1,2", "9" * 10, "9" * 5000,
+]  # fmt: skip
+"""Text that is no number, and text that only `int` or `str.isdigit` would take for one."""
+
+
+def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
+    """What a parameter must not take; each kind of field there is must be known here."""
+    if isinstance(field, Count):
+        yield from (*NO_COUNTS, str(field.least - 1))
+        if len(str(field.most + 1)) < 10:
+            yield str(field.most + 1)
+    elif isinstance(field, Word):
+        yield from ("nonsense", " asc", "asc ", "_", "\0", "asc,desc", "v.id; --", "x" * 5000, "id DESC")
+    elif isinstance(field, QueryFlag):
+        yield from ("yes", "no", "2", "-1", "truee", " true", "tr\u00fce", "null", "[]", "\0")
+    else:
+        assert isinstance(field, Text), f"no wrong values are known for {type(field).__name__}"
+        yield from ("nonsense", "", ",", "queued,", "\0", "Queued", "x" * 5000)
+
+
+def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
+    if isinstance(field, Count):
+        yield from (str(field.least), str(field.most), f"0{field.least}")
+    elif isinstance(field, Word):
+        yield from field.words
+    elif isinstance(field, QueryFlag):
+        yield from ("true", "false", "True", "False", "TRUE", "0", "1", "")
+
+
+every_route_with_parameters = every(lambda route: route.query().fields)
+
+
+@every_route_with_parameters
+async def test_a_parameter_that_is_wrong_is_named(ground: Ground, route: Route) -> None:
+    arranged = await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        for field in route.query().fields.values():
+            name = str(field.data_key or field.name)
+            for value in wrong_parameters(field):
+                path = arranged.path(route) + encoded({name: value})
+                answer = await ground.api.send(route.method, path, arranged.body)
+                assert_invalid(route, answer, name)
+                assert len(answer.raw) < 1000, "a long value must not come back"
+    await assert_open(ground, route, arranged)
+
+
+@every_route_with_parameters
+async def test_a_parameter_that_is_right_is_taken(ground: Ground, route: Route) -> None:
+    for field in route.query().fields.values():
+        name = str(field.data_key or field.name)
+        for value in right_parameters(field):
+            arranged = await arrange(route, ground.owner)
+            path = arranged.path(route) + encoded({name: value})
+            answer = await ground.api.send(route.method, path, arranged.body)
+            assert answer.status == route.success, (name, value, answer.raw)
+
+
+@every_route
+async def test_what_the_official_clients_send_along_does_no_harm(ground: Ground, route: Route) -> None:
+    arranged = await arrange(route, ground.owner)
+    path = arranged.path(route) + "?_actions=false&_links=true&_embedded=true&unheard=of"
+    headers = {"Accept": "application/json", "Accept-Version": "^99.0.0", "losantdomain": "x"}
+    answer = await ground.api.send(route.method, path, arranged.body, headers=headers)
+    assert answer.status == route.success, answer.raw
+
+
+@every_route
+async def test_every_answer_is_json_that_nobody_keeps_or_guesses(ground: Ground, route: Route) -> None:
+    arranged = await arrange(route, ground.owner)
+    for answer in (
+        await ask(ground.anonymous, route, arranged),
+        await ask(ground.api, route, arranged),
+    ):
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert isinstance(answer.json, dict)
