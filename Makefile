@@ -30,7 +30,7 @@ schema: ## write core/store/schema.sql anew from the migrations
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m tests.support.write_schema
 
 faults: ## what happens when processes are killed and servers go away, one promise a line
-	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -v
+	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -q
 
 check: ## style, types and the direction of imports
 	@$(PYTHON) cli/bootstrap.py --dev

@@ -155,7 +155,7 @@ class Roles:
 
 @asynccontextmanager
 async def open_roles(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[Roles]:
-    """A test that fails leaves its roles to the ward, which ends them without asking how they feel."""
+    """At the end each role is asked to end; one that does not is ended by the ward."""
     async with open_ward() as ward:
         roles = Roles(ward, folder, environment)
         yield roles

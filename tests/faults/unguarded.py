@@ -1,0 +1,111 @@
+"""What the product does, each time without one of its guards: the controls run this, and it goes wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from core.domain.jobs import ClaimedJob, JobStatus
+from core.operations import deletions
+from core.operations.deletions import Terms
+from core.store import job_items, jobs
+from core.store.database import Connection, Database
+from core.store.jobs import Delivery, HeldJob
+from worker.mail.mailer import Letter, Mailer
+from worker.relay import LEASE
+
+
+async def move_without_fence(database: Database, remembered: HeldJob, limit: int, terms: Terms) -> None:
+    """A batch from the worker's memory: nobody asks whether the job is still its own, or where it stands now."""
+
+    async def work(connection: Connection) -> None:
+        pairs = await job_items.read_pairs(connection, remembered.id, remembered.position, limit)
+        await deletions._move(connection, remembered, pairs, terms)
+        await jobs.advance(connection, remembered, terms.lease)
+
+    await database.transaction(work)
+
+
+async def move_without_counting(database: Database, claimed: ClaimedJob, limit: int, terms: Terms) -> None:
+    """The first half of a batch whose versions and whose count are two transactions."""
+
+    async def work(connection: Connection) -> None:
+        held = await jobs.hold(connection, claimed)
+        assert held is not None
+        pairs = await job_items.read_pairs(connection, held.id, held.position, limit)
+        await deletions._move(connection, held, pairs, terms)
+
+    await database.transaction(work)
+
+
+async def move_and_write(database: Database, claimed: ClaimedJob, limit: int, mailer: Mailer, terms: Terms) -> None:
+    """A deletion that sends its letter itself, before it commits."""
+
+    async def work(connection: Connection) -> None:
+        held = await jobs.hold(connection, claimed)
+        assert held is not None
+        pairs = await job_items.read_pairs(connection, held.id, held.position, limit)
+        await deletions._move(connection, held, pairs, terms)
+        await mailer.send(letter(f"<{claimed.public_id}@penstock.example>"))
+        await jobs.conclude(connection, held, JobStatus.COMPLETED, None)
+
+    await database.transaction(work)
+
+
+def letter(message_id: str) -> Letter:
+    return Letter(
+        sender="penstock@penstock.example",
+        recipient="ops@example.com",
+        message_id=message_id,
+        date=datetime.now(UTC),
+        subject="Deleted",
+        text="Deleted.",
+        html="<p>Deleted.</p>",
+    )
+
+
+async def mark_before_sending(database: Database) -> list[Delivery]:
+    """The first half of a relay that tells PostgreSQL before it tells Redis."""
+
+    async def work(connection: Connection) -> list[Delivery]:
+        claimed = await jobs.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10)
+        await jobs.mark_delivered(connection, claimed)
+        return claimed
+
+    return await database.transaction(work)
+
+
+async def forget_to_stage(database: Database, job_id: str) -> None:
+    """What an accepting transaction leaves that writes the job but no order to deliver it."""
+    async with database.connection() as connection:
+        await connection.execute("UPDATE jobs SET deliver_at = NULL WHERE public_id = $1", job_id)
+
+
+async def find_expired_without_lock(database: Database) -> list[int]:
+    """The first half of a rescuer that only looks."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT id FROM jobs WHERE status = 'in_progress' AND leased_until < clock_timestamp()"
+        )
+    return [row["id"] for row in rows]
+
+
+async def restage_what_was_found(database: Database, found: list[int]) -> None:
+    """The second half: it does not look again."""
+
+    async def work(connection: Connection) -> None:
+        for job_id in found:
+            await jobs.restage(connection, job_id, after=0, failures=1, error=None)
+
+    await database.transaction(work)
+
+
+async def delete_what_matches_now(database: Database, flow_id: int) -> None:
+    """A deletion whose set is whatever matches when it runs."""
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM flow_versions WHERE flow_id = $1 AND status = 'Inactive'", flow_id)
+
+
+async def delete_by_id(database: Database, version_ids: list[int]) -> None:
+    """A deletion that keeps only the ids of its set, and looks at nothing else."""
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM flow_versions WHERE id = ANY($1::bigint[])", version_ids)

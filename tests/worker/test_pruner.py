@@ -1,0 +1,73 @@
+"""The pruner: what is past its time ends, what is not stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.domain.errors import Gone
+from core.operations.deletions import IDEMPOTENCY_WINDOW
+from tests.support.machinery import Machinery
+from tests.support.tenants import Tenant
+from tests.worker.steps import READER, age, read, stage
+from worker.pruner import TOMBSTONE_KEEP, Pruner
+
+JOB_KEEP = timedelta(days=30)
+
+
+@pytest.fixture
+def pruner(tenant: Tenant) -> Pruner:
+    return Pruner(tenant.database, JOB_KEEP)
+
+
+async def count(tenant: Tenant, table: str) -> int:
+    async with tenant.database.connection() as connection:
+        rows: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
+    return rows
+
+
+async def test_versions_leave_the_trash_when_their_time_is_over(
+    tenant: Tenant, machinery: Machinery, pruner: Pruner
+) -> None:
+    await stage(tenant, 2)
+    await machinery.drain()
+    assert (await pruner.run_once(), await count(tenant, "deleted_versions")) == (0, 2)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE deleted_versions SET purge_after = clock_timestamp() WHERE name = 'v1'")
+    assert (await pruner.run_once(), await count(tenant, "deleted_versions")) == (1, 1)
+
+
+async def test_jobs_become_tombstones_and_those_are_forgotten(
+    tenant: Tenant, machinery: Machinery, pruner: Pruner
+) -> None:
+    job_id = await stage(tenant, email=READER)
+    await machinery.drain()
+    assert await pruner.run_once() == 0
+    await age(tenant, "finished_at", JOB_KEEP.total_seconds())
+    assert await pruner.run_once() > 0
+    assert [await count(tenant, table) for table in ("jobs", "job_chunks", "job_tombstones")] == [0, 0, 2]
+    with pytest.raises(Gone):
+        await read(tenant, job_id)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE job_tombstones SET expired_at = expired_at - $1::interval", TOMBSTONE_KEEP)
+    await pruner.run_once()
+    assert await count(tenant, "job_tombstones") == 0
+
+
+async def test_keys_and_letter_counts_are_forgotten(tenant: Tenant, machinery: Machinery, pruner: Pruner) -> None:
+    await stage(tenant, email=READER)
+    await machinery.drain()
+    async with tenant.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO idempotency_keys (company_id, owner, key, digest) VALUES ($1, 'a', 'k', '')", tenant.company_id
+        )
+    await pruner.run_once()
+    assert (await count(tenant, "idempotency_keys"), await count(tenant, "mail_days")) == (1, 1)
+    async with tenant.database.connection() as connection:
+        await connection.execute(
+            "UPDATE idempotency_keys SET created_at = created_at - $1::interval", IDEMPOTENCY_WINDOW
+        )
+        await connection.execute("UPDATE mail_days SET day = day - 3")
+    await pruner.run_once()
+    assert (await count(tenant, "idempotency_keys"), await count(tenant, "mail_days")) == (0, 0)
