@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 
 import click
@@ -10,9 +11,11 @@ from rich.table import Column, Table
 
 from cli.errors import StartError
 from cli.target import operator, with_database
+from cli.watch import watch
 from core.domain.identifiers import PUBLIC_ID_LENGTH
-from core.domain.jobs import Job, JobStatus
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.operations import jobs as operations
+from core.operations import undo
 from core.operations.deletions import Terms
 from core.settings import Settings
 from core.store.database import Database
@@ -29,7 +32,7 @@ COLOURS = {
 
 @click.group()
 def jobs() -> None:
-    """Jobs: list, show, retry, discard."""
+    """Jobs: list, show, watch, retry, discard, undo."""
 
 
 @jobs.command("list")
@@ -78,6 +81,20 @@ def show_job(job: str) -> None:
     Console().print(story_of(with_database(work)))
 
 
+@jobs.command("watch")
+@click.argument("job")
+def watch_job(job: str) -> None:
+    """Follow a job to its end and tell its story; the exit code is 0 if it completed, else 1."""
+    console = Console()
+
+    async def work(database: Database, _: Settings) -> Job:
+        return await watch(database, await _find(database, job), console)
+
+    ended = with_database(work)
+    console.print(story_of(ended))
+    sys.exit(0 if ended.status is JobStatus.COMPLETED else 1)
+
+
 @jobs.command("retry")
 @click.argument("job")
 def retry_job(job: str) -> None:
@@ -104,13 +121,27 @@ def discard_job(job: str) -> None:
     click.echo(f"discarded {job}")
 
 
+@jobs.command("undo")
+@click.argument("job")
+def undo_job(job: str) -> None:
+    """Bring back what a deletion removed, as a new job."""
+
+    async def work(database: Database, settings: Settings) -> str:
+        found = await _find(database, job)
+        new_id = Terms.of(settings).new_id()
+        return await undo.accept_undo(operator(found.company_id), database, found, public_id=new_id)
+
+    click.echo(f"staged {with_database(work)}")
+
+
 def story_of(job: Job) -> Table:
     """A job as a person would want it told."""
     table = Table.grid(padding=(0, 2))
     table.add_row("job", f"{job.public_id}  ({job.kind})")
     table.add_row("status", f"[{COLOURS[job.status]}]{job.status}[/] after {job.attempts} attempts")
     if job.total is not None:
-        table.add_row("items", f"{job.total} matched, {job.removed} removed, {job.failed} failed")
+        found, done = ("in the trash", "brought back") if job.kind is JobKind.UNDO_DELETION else ("matched", "removed")
+        table.add_row("items", f"{job.total} {found}, {job.removed} {done}, {job.failed} failed")
         for reason, count in sorted(job.reasons.items()):
             table.add_row("", f"{count} {reason}")
     if job.error_code:

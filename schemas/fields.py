@@ -34,7 +34,7 @@ class Query(Schema):
 
 
 class Text(fields.Field[str]):
-    """A JSON string of bounded length."""
+    """A string of bounded length, without NUL: PostgreSQL has no text with it."""
 
     def __init__(self, *, least: int = 0, most: int, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(least, most), **kwargs)
@@ -42,6 +42,8 @@ class Text(fields.Field[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be a string")
+        if "\0" in value:
+            raise ValidationError("must not contain NUL")
         return value
 
 

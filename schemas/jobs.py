@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.domain.jobs import DELETION_KINDS, Job, JobKind, JobStatus, Notification
+from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, Job, JobItem, JobKind, Notification
+from core.domain.versions import TrashEntry
 from schemas.fields import Count, Query, Text, microseconds
 
 MOST_PAGE = 100
 
 
-class JobsQuery(Query):
+class PageQuery(Query):
     """`page` counts from 1. A `per_page` above 100 is served as 100, and `meta.per_page` says so."""
 
     page = Count(least=1, most=999_999_999, load_default=1)
     per_page = Count(least=1, most=999_999_999, load_default=15)
+
+
+class JobsQuery(PageQuery):
     status = Text(most=200, data_key="filter[status]")
     kind = Text(most=200, data_key="filter[kind]")
 
@@ -37,6 +41,26 @@ def render_job(job: Job, public_url: str) -> dict[str, Any]:
         "undo_until": microseconds(job.undo_until),
         "notifications": [_notification(notification) for notification in job.notifications],
         "links": _links(job, public_url),
+    }
+
+
+def render_item(item: JobItem) -> dict[str, Any]:
+    """One line of a job's results."""
+    return {"version_id": item.version_id, "name": item.name, "outcome": item.outcome, "reason": item.reason}
+
+
+def render_entry(entry: TrashEntry) -> dict[str, Any]:
+    """One entry of a flow's trash; `digest` in hexadecimal."""
+    return {
+        "id": entry.id,
+        "version_id": entry.version_id,
+        "name": entry.name,
+        "reason": entry.reason,
+        "revision": entry.revision,
+        "digest": entry.digest.hex(),
+        "deleted_at": microseconds(entry.deleted_at),
+        "purge_after": microseconds(entry.purge_after),
+        "job": entry.job,
     }
 
 
@@ -66,7 +90,11 @@ def _notification(notification: Notification) -> dict[str, Any]:
 
 def _links(job: Job, public_url: str) -> dict[str, str]:
     links = {"self": f"{public_url}/api/v1/jobs/{job.public_id}"}
-    cancellable = job.kind in DELETION_KINDS and job.kind is not JobKind.DELETE_FLOW
-    if cancellable and not JobStatus(job.status).terminal:
+    cancellable = job.kind in ITEM_KINDS and job.kind is not JobKind.DELETE_FLOW
+    if cancellable and not job.status.terminal:
         links["cancel"] = f"{links['self']}/cancel"
+    if job.kind in ITEM_KINDS:
+        links |= {"results": f"{links['self']}/results", "events": f"{links['self']}/events"}
+    if job.kind in DELETION_KINDS and job.status.terminal and job.undo_until is not None:
+        links["undo"] = f"{links['self']}/undo"
     return links

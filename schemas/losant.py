@@ -24,6 +24,9 @@ MOST_PAGE = 1_000
 LAST_PAGE = 999_999_999
 """Pages are counted from 0 and end where the digits a client may send end."""
 
+MOST_QUERY = 262_144
+"""Characters of a query in the address or in a body. The bounds on its conditions would allow no more anyway."""
+
 DIRECTIONS = ("asc", "desc", "ASC", "DESC", "")
 
 
@@ -66,6 +69,18 @@ class FlowsQuery(Query):
 class VersionsQuery(FlowsQuery):
     sort_field = Word("version", "id", "creationDate", "lastUpdated", load_default="version", data_key="sortField")
     sort_direction = Word(*DIRECTIONS, load_default="asc", data_key="sortDirection")
+    filter_field = Word("version", data_key="filterField")
+    filter = Text(most=1024)
+    query = Text(most=MOST_QUERY)
+
+
+class FlowVersionPatch(Body):
+    notes = Text(most=MOST_NOTES)
+    enabled = Flag()
+
+
+class DeletionQuery(Query):
+    dry_run = QueryFlag(load_default=False, data_key="dryRun")
 
 
 class VersionPostQuery(Query):

@@ -20,9 +20,13 @@ from service.health import healthz, readyz
 from service.hints import open_hints
 from service.middleware import endpoint, error_boundary, extra_slashes
 from service.routes import ROUTES
+from service.watching import open_watch
 
 MOST_BODY = 8 * 1024 * 1024
 """The largest request body in bytes: Patchworks documents 8 MB."""
+
+LONGEST_ADDRESS = 1024 * 1024
+"""Bytes of a request's first line: the longest query there is with every character percent-encoded, and then some."""
 
 SHUTDOWN_SECONDS = 5.0
 """What running requests get to finish after SIGTERM."""
@@ -60,8 +64,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL is not set; name a Redis or Valkey, or use `make run`.")
     terms = Terms.of(settings)
-    async with open_database(settings, role="api") as database, open_hints(settings.redis_url) as hints:
-        yield Service(settings, database, hints, terms)
+    async with (
+        open_database(settings, role="api") as database,
+        open_hints(settings.redis_url) as hints,
+        open_watch(database) as watch,
+    ):
+        yield Service(settings, database, hints, watch, terms)
 
 
 @asynccontextmanager
@@ -74,6 +82,7 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
             logger=_server_log,
             shutdown_timeout=SHUTDOWN_SECONDS,
             auto_decompress=False,
+            max_line_size=LONGEST_ADDRESS,
         )
         await runner.setup()
         try:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import orjson
+import structlog
 from aiohttp import web
 
 from core.domain.access import Principal
 from core.domain.documents import Document
-from core.domain.identifiers import parse_hex_id
+from core.domain.errors import PenstockError
+from core.domain.etags import Etag, parse_if_match
+from core.domain.identifiers import parse_hex_id, parse_integer_id
 from core.operations.deletions import Terms
 from core.settings import Settings
-from core.store.database import Database
+from core.store.database import UNREACHABLE, Database
 from service.hints import Hints
+from service.watching import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Service:
     settings: Settings
     database: Database
     hints: Hints
+    watch: Watch
     terms: Terms
 
     @property
@@ -45,6 +51,11 @@ async def computed(size: int, work: Callable[[], Result]) -> Result:
     """The result of `work`, done in a thread when it is about more than INLINE_BYTES."""
     return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
 
+
+_GUARDED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+"""Headers of every answer: nobody keeps it without asking, nobody guesses what it is."""
+
+_log = structlog.get_logger()
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 
@@ -68,6 +79,15 @@ class Call:
     def database(self) -> Database:
         return self.service.database
 
+    @property
+    def if_match(self) -> Etag:
+        """What the caller says it has last seen."""
+        return parse_if_match(self.headers.get("If-Match"))
+
+    def integer_id(self, name: str) -> int:
+        """The same for a native address, where ids are plain numbers."""
+        return parse_integer_id(self.path[name]) or 0
+
     def hex_id(self, name: str) -> int:
         """The id in a path segment; 0, which nothing has, for text that is no id, so that it answers as unknown."""
         return parse_hex_id(self.path[name]) or 0
@@ -81,9 +101,46 @@ class Answer:
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    async def respond(self, _: web.Request) -> web.StreamResponse:
+        return self.response()
+
     def response(self) -> web.Response:
         text = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
-        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", **self.headers}
-        if self.status == 304:
-            return web.Response(status=304, headers=headers)
+        headers = {**_GUARDED, **self.headers}
+        if self.status in (204, 304):
+            return web.Response(status=self.status, headers=headers)
         return web.Response(status=self.status, body=text, content_type="application/json", headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that is written as it comes into being; it ends with its source or with the caller's patience.
+
+    If the source fails, the connection is cut: an answer that has begun cannot become an error, and one that ends in
+    good order would pass for whole.
+    """
+
+    content_type: str
+    source: AsyncIterator[bytes]
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        headers = {**_GUARDED, "Content-Type": self.content_type, "X-Accel-Buffering": "no"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        try:
+            await self._write(response)
+        except Exception as error:  # noqa: BLE001 - the boundary of an answer that has begun
+            log = _log.warning if isinstance(error, (PenstockError, *UNREACHABLE)) else _log.exception
+            log("A stream broke off.", cause=type(error).__name__)
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+    async def _write(self, response: web.StreamResponse) -> None:
+        async for part in self.source:
+            try:
+                await response.write(part)
+            except ConnectionResetError:
+                return  # the caller has left
+        with suppress(ConnectionResetError):
+            await response.write_eof()

@@ -18,6 +18,7 @@ from core.domain.errors import (
     NotFound,
     PenstockError,
     TooLarge,
+    TooSlow,
     Unavailable,
 )
 from core.domain.identifiers import parse_hex_id
@@ -61,7 +62,7 @@ def endpoint(route: Route) -> Handler:
             raw_path=request.rel_url.raw_path_qs,
             raw_body=raw,
         )
-        return (await route.handler(call)).response()
+        return await (await route.handler(call)).respond(request)
 
     return handle
 
@@ -77,7 +78,7 @@ async def error_boundary(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as error:
         return _http_answer(dialect, error)
     except asyncpg.QueryCanceledError:
-        return dialect.render(Unavailable("The query took too long and was stopped.")).response()
+        return dialect.render(TooSlow()).response()
     except UNREACHABLE as error:
         _log.warning("The database cannot be reached; a request was turned away.", cause=type(error).__name__)
         return dialect.render(Unavailable("The database cannot be reached; try again.")).response()

@@ -13,13 +13,14 @@ from core.domain.errors import PenstockError
 from schemas import jobs as job_shapes
 from schemas import losant as shapes
 from schemas.fields import Query
-from service.calls import Answer, Call
+from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
 from service.dialects.losant import versions as losant_versions
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.native import jobs as native_jobs
+from service.native import trash as native_trash
 
 
 class Dialect(Enum):
@@ -48,7 +49,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Call], Awaitable[Answer]]
+    handler: Callable[[Call], Awaitable[Answer | Stream]]
     dialect: Dialect
     need: Need | None
     success: int
@@ -84,9 +85,13 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST", f"{_V}/delete", losant_versions.delete_versions, _L, _writes("flowVersions.delete"), 202,
-        body=shapes.FlowVersionsDeletePost,
+        shapes.DeletionQuery, shapes.FlowVersionsDeletePost,
     ),
     Route("GET", f"{_V}/{{flowVersionId}}", losant_versions.read_version, _L, _reads("flowVersion.get"), 200),
+    Route(
+        "PATCH", f"{_V}/{{flowVersionId}}", losant_versions.change_version, _L, _writes("flowVersion.patch"), 200,
+        body=shapes.FlowVersionPatch,
+    ),
     Route(
         "DELETE", f"{_V}/{{flowVersionId}}", losant_versions.delete_version, _L, _writes("flowVersion.delete"), 200
     ),
@@ -98,6 +103,17 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/jobs", native_jobs.list_jobs, _N, None, 200, job_shapes.JobsQuery),
     Route("GET", "/api/v1/jobs/{job}", native_jobs.read_job, _N, None, 200),
     Route("POST", "/api/v1/jobs/{job}/cancel", native_jobs.cancel_job, _N, None, 200),
+    Route("POST", "/api/v1/jobs/{job}/undo", native_jobs.undo_job, _N, None, 202),
+    Route("GET", "/api/v1/jobs/{job}/results", native_jobs.list_results, _N, None, 200, job_shapes.PageQuery),
+    Route("GET", "/api/v1/jobs/{job}/events", native_jobs.follow_job, _N, None, 200),
+    Route(
+        "GET", "/api/v1/flows/{flow}/trash", native_trash.list_trash, _N, _reads("flowVersions.get"), 200,
+        job_shapes.PageQuery,
+    ),
+    Route(
+        "POST", "/api/v1/flows/{flow}/trash/{entry}/restore", native_trash.restore_entry, _N,
+        _writes("flowVersions.post"), 200,
+    ),
 )  # fmt: skip
 
 

@@ -18,7 +18,6 @@ from core.settings import Settings, SettingsError
 from core.store.database import UNREACHABLE, open_database
 from core.store.jobs import NOTIFY_CHANNEL
 from worker.ending import end_tasks
-from worker.pruner import BATCH as PRUNED_AT_ONCE
 from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
 from worker.relay import Relay
@@ -61,10 +60,10 @@ async def run_rescuer(rescuer: Rescuer, wakeup: Wakeup) -> None:
 
 
 async def run_pruner(pruner: Pruner) -> None:
-    """Prunes for ever, without a pause while there is more than one batch to end."""
+    """Prunes for ever, without a pause while there is anything to end."""
 
     async def once() -> float:
-        return 0.0 if await pruner.run_once() >= PRUNED_AT_ONCE else PRUNE_SECONDS
+        return 0.0 if await pruner.run_once() else PRUNE_SECONDS
 
     await _repeat("pruner", once, _sleep)
 

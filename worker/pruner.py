@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.operations.jobs import expire_jobs
-from core.store import flow_versions, idempotency_keys, jobs, mail_days
+from core.operations.undo import purge_trash
+from core.store import idempotency_keys, jobs, mail_days
 from core.store.database import Connection, Database
 
 BATCH = 1_000
@@ -22,15 +23,11 @@ class Pruner:
         self._job_keep = job_keep
 
     async def run_once(self) -> int:
-        """One round; returns how many rows it ended. A full batch means that there is more to do."""
-        purged = await self._database.transaction(self._purge)
+        """One round; returns how many rows it ended. Any at all means that there may be more."""
+        purged = await purge_trash(self._database, BATCH)
         expired = await expire_jobs(self._database, older_than=self._job_keep, limit=BATCH)
         await self._database.transaction(self._forget)
         return purged + expired
-
-    async def _purge(self, connection: Connection) -> int:
-        versions = await flow_versions.purge(connection, BATCH)
-        return versions + await flow_versions.purge_flows(connection, BATCH)
 
     async def _forget(self, connection: Connection) -> None:
         await jobs.forget_tombstones(connection, TOMBSTONE_KEEP)

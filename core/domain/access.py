@@ -73,15 +73,19 @@ ENQUEUES = {
 """What it takes to enqueue a job of a kind. Whoever may enqueue it may also read, cancel and undo it."""
 
 
+_COMPANIONS = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK}
+"""Jobs that follow from others, and may be read by whoever may read any."""
+
+
 def readable_kinds(principal: Principal) -> frozenset[JobKind]:
     """The kinds of jobs this caller may read: all for a company's key, else those its scopes may enqueue.
 
-    Letters and callbacks belong to the job they tell about and go with any of its kinds.
+    Letters, callbacks and undos belong to the job they follow from and go with any of its kinds.
     """
     if principal.actor_type is ActorType.API_KEY:
         return frozenset(JobKind)
     kinds = {kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need)}
-    return frozenset(kinds | {JobKind.SEND_MAIL, JobKind.POST_CALLBACK}) if kinds else frozenset()
+    return frozenset(kinds | _COMPANIONS) if kinds else frozenset()
 
 
 SCOPES = frozenset(

@@ -86,6 +86,14 @@ def parse_document(raw: bytes) -> Document:
     return document
 
 
+def parse_json(text: str, path: str) -> Json:
+    """One JSON value under the same rules, as query parameters carry it. Raises Invalid naming the path."""
+    try:
+        return parse_document(f'{{"{path}":{text}}}'.encode("utf-8", "surrogatepass")).value[path]
+    except Invalid as error:
+        raise Invalid(error.problem, error.path or path) from None
+
+
 def member_path(path: str, key: str) -> str:
     """The path of a member, fit to be printed: a hostile key is cut and its unprintable half pairs are escaped."""
     shown = key[:_MOST_KEY_SHOWN].encode("utf-8", "backslashreplace").decode()

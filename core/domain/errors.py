@@ -63,9 +63,17 @@ class VersionProtected(Conflict):
     """A deployed version, or one about to be deployed, cannot be deleted."""
 
 
+class PreconditionFailed(PenstockError):
+    """This was changed since you read it: its ETag is another one now."""
+
+
 class IdempotencyMismatch(PenstockError):
     """This Idempotency-Key was used with another request."""
 
 
 class Unavailable(PenstockError):
     """The service cannot answer right now; try again."""
+
+
+class TooSlow(PenstockError):
+    """The query took too long and was stopped; ask for less."""

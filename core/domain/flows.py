@@ -22,6 +22,7 @@ class Flow:
     description: str | None
     flow_class: str
     enabled: bool
+    revision: int
     deployed_version_id: int | None
     created_at: datetime
     updated_at: datetime
@@ -29,6 +30,15 @@ class Flow:
     created_by_id: int | None
     updated_by_type: str
     updated_by_id: int | None
+
+    @property
+    def constants(self) -> dict[str, str | None]:
+        """What a query on versions may ask that is the same for all versions of one flow."""
+        return constants_of(self.name, self.flow_class)
+
+
+def constants_of(name: str, flow_class: str) -> dict[str, str | None]:
+    return {"name": name, "flowClass": flow_class, "customNodeSupports": None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class JobStatus(StrEnum):
 class JobKind(StrEnum):
     DELETE_VERSIONS = "delete_versions"
     DELETE_FLOW = "delete_flow"
+    UNDO_DELETION = "undo_deletion"
     SEND_MAIL = "send_mail"
     POST_CALLBACK = "post_callback"
 
@@ -42,6 +43,7 @@ class JobKind(StrEnum):
 _QUEUES = {
     JobKind.DELETE_VERSIONS: "bulk",
     JobKind.DELETE_FLOW: "bulk",
+    JobKind.UNDO_DELETION: "bulk",
     JobKind.SEND_MAIL: "outbound",
     JobKind.POST_CALLBACK: "outbound",
 }
@@ -54,6 +56,9 @@ NOTIFICATION_KINDS = (JobKind.SEND_MAIL, JobKind.POST_CALLBACK)
 
 DELETION_KINDS = (JobKind.DELETE_VERSIONS, JobKind.DELETE_FLOW)
 """Jobs that move versions to the trash and account for each."""
+
+ITEM_KINDS = (*DELETION_KINDS, JobKind.UNDO_DELETION)
+"""Jobs about items: what lists of jobs show unless asked for others."""
 
 STAGED_CHANNEL = "penstock:staged"
 """The Redis channel that tells the relay something was staged. Only a hint: the relay also looks by itself."""
@@ -82,7 +87,7 @@ minutes, so a restart of the mail server is survived and a wrong address is not 
 
 
 class Reason(StrEnum):
-    """Why a matched version was not removed."""
+    """Why an item was not done: a matched version not removed, a deleted one not brought back."""
 
     PROTECTED = "protected"
     """It is Deployed, or about to be."""
@@ -90,6 +95,10 @@ class Reason(StrEnum):
     """Its revision moved after the request was accepted."""
     GONE = "gone"
     """Somebody else removed it first."""
+    NAME_TAKEN = "name_taken"
+    """An undo found its name in use; it stays in the trash as long as it would have."""
+    FLOW_GONE = "flow_gone"
+    """An undo found no flow to bring it back to."""
     NOT_ATTEMPTED = "not_attempted"
     """The job was cancelled or gave up before reaching it."""
 
@@ -114,6 +123,24 @@ class FailedItem:
     version_id: int
     name: str | None
     reason: Reason
+
+
+class Outcome(StrEnum):
+    """What became of one item of a job."""
+
+    PENDING = "pending"
+    REMOVED = "removed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobItem:
+    """One item of a deletion's set. `name` is None when nothing is left to read it from."""
+
+    version_id: int
+    name: str | None
+    outcome: Outcome
+    reason: Reason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +172,8 @@ class Job:
     """Rises with every change of the row; the id of its events."""
     total: int | None
     """Items to do, fixed at acceptance; None for jobs that are not about items."""
+    position: int
+    """Items looked at so far."""
     removed: int
     failed: int
     reasons: Mapping[str, int]

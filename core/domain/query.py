@@ -104,6 +104,19 @@ class Combination:
 Node: TypeAlias = Condition | Match | Combination
 
 
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """Losant's `filter`: the whole name, where `*` is any text and everything else is itself, in this very case."""
+
+    text: str
+
+
+Selection: TypeAlias = Combination | Glob
+"""What a list is narrowed by."""
+
+EVERYTHING = Combination(Group.AND, ())
+
+
 def parse_query(value: Json, path: str = "query") -> Combination:
     """The query as a tree. Raises Invalid naming the path of whatever is unknown, mistyped or out of bounds."""
     return _Parser().query(value, path, 1)

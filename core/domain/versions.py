@@ -64,6 +64,29 @@ class NewVersion:
     content: Content
 
 
+@dataclass(frozen=True, slots=True)
+class VersionChange:
+    """What of a kept version can change; None leaves it alone."""
+
+    notes: str | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrashEntry:
+    """What is kept of a deleted version or a replaced content, until `purge_after`; `job` deleted it, if one did."""
+
+    id: int
+    version_id: int
+    name: str | None
+    reason: str
+    revision: int
+    digest: bytes
+    deleted_at: datetime
+    purge_after: datetime
+    job: str | None
+
+
 def check_name(name: str) -> str:
     """The name, if a version may be called that.
 

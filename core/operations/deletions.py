@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from core.domain.access import ActorType, Principal
 from core.domain.errors import IdempotencyMismatch, NotFound
+from core.domain.etags import ANY, Etag
 from core.domain.identifiers import new_public_id
 from core.domain.jobs import CHUNK_SIZE, LEASE_SECONDS, ClaimedJob, JobKind, JobStatus, Reason
 from core.domain.query import Combination
@@ -20,6 +21,7 @@ from core.operations.flows import FLOW_UNKNOWN
 from core.settings import Settings
 from core.store import audit_events, flow_versions, flows, idempotency_keys, job_items, jobs, mail_days
 from core.store.database import Connection, Database, limit_statements
+from core.store.flow_versions import Preview
 from core.store.idempotency_keys import Key
 from core.store.jobs import HeldJob, NewJob
 
@@ -28,6 +30,10 @@ IDEMPOTENCY_WINDOW = timedelta(hours=48)
 
 ACCEPT_SECONDS = 20.0
 """Fixing a set of a million takes about 2 s; a statement that needs more than this will not end well."""
+
+
+SAMPLE = 100
+"""Versions named in a preview: AIP-165's rule of thumb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +113,31 @@ async def accept_deletion(
     return await database.transaction(work)
 
 
+async def preview_deletion(
+    principal: Principal, database: Database, application_id: int, flow_id: int, query: Combination
+) -> Preview:
+    """What a bulk delete with this query would match now. Writes nothing. Raises NotFound for the flow."""
+
+    async def work(connection: Connection) -> Preview:
+        flow = await flows.read(connection, principal.company_id, application_id, flow_id)
+        if flow is None:
+            raise NotFound(FLOW_UNKNOWN)
+        await limit_statements(connection, ACCEPT_SECONDS)
+        return await flow_versions.preview(connection, principal.company_id, flow, query, SAMPLE)
+
+    return await database.transaction(work)
+
+
 async def accept_flow_deletion(
-    principal: Principal, database: Database, application_id: int, flow_id: int, *, public_id: str
+    principal: Principal, database: Database, application_id: int, flow_id: int, *, public_id: str, etag: Etag = ANY
 ) -> str:
-    """Undeploys and hides the flow at once, and stages the job that empties it. Raises NotFound."""
+    """Undeploys and hides the flow at once, and stages the job that empties it. Raises NotFound, PreconditionFailed."""
 
     async def work(connection: Connection) -> str:
         flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
         if flow is None:
             raise NotFound(FLOW_UNKNOWN)
+        etag.require(flow.revision)
         await flow_versions.demote(connection, principal, flow_id)
         await flows.hide(connection, principal.company_id, flow_id)
         new = NewJob(public_id, JobKind.DELETE_FLOW, {"flow": flow.name}, application_id, flow_id, total=0)
@@ -164,11 +186,12 @@ async def conclude(
     await jobs.conclude(connection, held, status, error)
     if held.kind is JobKind.DELETE_FLOW and status is JobStatus.COMPLETED:
         assert held.flow_id is not None, "the removal of a flow is about a flow"
-        purge_after = held.undo_until or await jobs.stamp_undo_until(connection, held.id, terms.undo)
-        await flows.move_to_trash(connection, held.company_id, held.flow_id, held.id, purge_after)
+        if held.undo_until is None:
+            await jobs.stamp_undo_until(connection, held.id, terms.undo)
+        await flows.move_to_trash(connection, held.company_id, held.flow_id, held.id)
     await audit_events.record(
         connection,
-        _actor(held),
+        actor_of(held),
         f"job.{status}",
         ("job", held.id),
         details={"kind": held.kind, "removed": held.removed, "failed": held.failed},
@@ -188,7 +211,8 @@ async def _repeat(connection: Connection, principal: Principal, key: Key, taken:
 async def _move(connection: Connection, held: HeldJob, pairs: tuple[list[int], list[int]], terms: Terms) -> None:
     """Moves one batch and counts it in `held`. Locks follow the order everywhere: job, flow, versions."""
     assert held.flow_id is not None, "a deletion is about a flow"
-    until = held.undo_until or await jobs.stamp_undo_until(connection, held.id, terms.undo)
+    if held.undo_until is None:
+        await jobs.stamp_undo_until(connection, held.id, terms.undo)
     await flows.lock_for_job(connection, held.company_id, held.flow_id)
     left = await flow_versions.delete_batch(
         connection,
@@ -197,7 +221,6 @@ async def _move(connection: Connection, held: HeldJob, pairs: tuple[list[int], l
         pairs=pairs,
         job_id=held.id,
         reason="flow_deleted" if held.kind is JobKind.DELETE_FLOW else "bulk_deleted",
-        purge_after=until,
     )
     if left:
         await job_items.record_failures(connection, held.id, left)
@@ -206,7 +229,7 @@ async def _move(connection: Connection, held: HeldJob, pairs: tuple[list[int], l
     for item in left:
         held.count_failed(item.reason, 1)
     details = {"from": held.position - len(pairs[0]), "to": held.position, "left": len(left)}
-    await audit_events.record(connection, _actor(held), "versions.remove", ("job", held.id), details=details)
+    await audit_events.record(connection, actor_of(held), "versions.remove", ("job", held.id), details=details)
 
 
 async def _stage_notifications(connection: Connection, held: HeldJob, terms: Terms) -> None:
@@ -225,5 +248,6 @@ async def _stage_notifications(connection: Connection, held: HeldJob, terms: Ter
         await jobs.stage(connection, asker, callback)
 
 
-def _actor(held: HeldJob) -> Principal:
+def actor_of(held: HeldJob) -> Principal:
+    """A job as the actor of what its batches change."""
     return Principal(held.company_id, ActorType.JOB, held.id)

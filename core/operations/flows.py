@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.domain.access import Principal
 from core.domain.errors import NotFound
+from core.domain.etags import ANY, Etag
 from core.domain.flows import Flow, FlowChange
 from core.store import audit_events, flow_versions
 from core.store import flows as store
@@ -67,18 +68,19 @@ async def list_flows(
 
 
 async def change_flow(
-    principal: Principal, database: Database, application_id: int, flow_id: int, change: FlowChange
+    principal: Principal, database: Database, application_id: int, flow_id: int, change: FlowChange, *, etag: Etag = ANY
 ) -> Flow:
     """Changes name, description or enabled, and deploys or undeploys; all of it or nothing.
 
     Deploying makes the old deployed version inactive. Raises NotFound for the flow, and for a version to deploy that
-    this flow does not have.
+    this flow does not have; PreconditionFailed when the flow is not the one the caller has seen.
     """
 
     async def work(connection: Connection) -> Flow:
         locked = await store.lock(connection, principal.company_id, application_id, flow_id)
         if locked is None:
             raise NotFound(FLOW_UNKNOWN)
+        etag.require(locked.revision)
         if change.deploy is not None or change.undeploy:
             await _deploy(connection, principal, flow_id, change.deploy)
         await store.update(connection, principal, flow_id, change)

@@ -10,6 +10,7 @@ from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import is_public_id, parse_hex_id
 from core.domain.jobs import (
     DELETION_KINDS,
+    ITEM_KINDS,
     MOST_FAILURES,
     NOTIFICATION_KINDS,
     ClaimedJob,
@@ -54,7 +55,7 @@ async def list_jobs(
 ) -> tuple[list[Job], int]:
     """Jobs the caller may read, newest first, and how many there are; letters and callbacks only when asked for."""
     readable = _kinds(principal)
-    wanted = readable & set(DELETION_KINDS if kinds is None else kinds)
+    wanted = readable & set(ITEM_KINDS if kinds is None else kinds)
     async with database.connection() as connection:
         return await store.list_page(
             connection,

@@ -6,15 +6,22 @@ from datetime import timedelta
 
 from core.domain.access import Principal
 from core.domain.errors import AlreadyExists, NotFound, VersionProtected
+from core.domain.etags import ANY, Etag
 from core.domain.identifiers import parse_hex_id
-from core.domain.versions import NewVersion, Version, VersionStatus, check_name
+from core.domain.query import EVERYTHING, Selection
+from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
 from core.operations.flows import FLOW_UNKNOWN
 from core.store import audit_events, flows
 from core.store import flow_versions as store
-from core.store.database import Connection, Database
+from core.store.database import Connection, Database, limit_statements
+from core.store.flow_versions import Order
 from core.store.flows import LockedFlow
 
 VERSION_UNKNOWN = "Flow version was not found"
+
+LIST_SECONDS = 5.0
+"""A query that has to read more bodies than this allows is stopped and says so: 20,000 of 2 kB take well under a
+second."""
 
 
 async def create_version(
@@ -26,11 +33,13 @@ async def create_version(
     *,
     replace: bool,
     keep: timedelta,
+    etag: Etag = ANY,
 ) -> tuple[Version, LockedFlow]:
     """Keeps a new inactive version, or with `replace` gives an existing one of that name new content.
 
     A replacement keeps id and creation date, raises the revision, and leaves the old content in the trash for `keep`.
-    Raises Invalid for a name that cannot be used, AlreadyExists for a taken one, NotFound for the flow.
+    Raises Invalid for a name that cannot be used, AlreadyExists for a taken one, NotFound for the flow, and
+    PreconditionFailed when the version to be replaced is not the one the caller has seen.
     """
     check_name(new.name)
 
@@ -40,9 +49,11 @@ async def create_version(
             raise NotFound(FLOW_UNKNOWN)
         old = await store.lock(connection, principal.company_id, flow_id, version_id=None, name=new.name)
         if old is None:
+            etag.require(None)
             return await _insert(connection, principal, flow_id, new), flow
         if not replace:
             raise AlreadyExists(f'A version named "{new.name}" already exists.')
+        etag.require(old.revision)
         return await _replace(connection, principal, old, new, keep), flow
 
     return await database.transaction(work)
@@ -67,31 +78,45 @@ async def read_version(
 
 
 async def list_versions(
+    principal: Principal, database: Database, application_id: int, flow_id: int, selection: Selection, order: Order
+) -> tuple[list[Version], int, str]:
+    """A page of a flow's selected versions, how many are selected in all, and the flow's class."""
+
+    async def work(connection: Connection) -> tuple[list[Version], int, str]:
+        flow = await flows.read(connection, principal.company_id, application_id, flow_id)
+        if flow is None:
+            raise NotFound(FLOW_UNKNOWN)
+        if selection != EVERYTHING:
+            await limit_statements(connection, LIST_SECONDS)
+        versions, total = await store.list_page(connection, principal.company_id, flow, selection, order)
+        return versions, total, flow.flow_class
+
+    if selection != EVERYTHING:
+        return await database.transaction(work)
+    async with database.connection() as connection:
+        return await work(connection)
+
+
+async def change_version(
     principal: Principal,
     database: Database,
     application_id: int,
     flow_id: int,
+    segment: str,
+    change: VersionChange,
     *,
-    sort: str,
-    descending: bool,
-    page: int,
-    per_page: int,
-) -> tuple[list[Version], int, str]:
-    """A page of a flow's versions, counted from 0, how many there are in all, and the flow's class."""
-    async with database.connection() as connection:
-        flow = await flows.read(connection, principal.company_id, application_id, flow_id)
-        if flow is None:
-            raise NotFound(FLOW_UNKNOWN)
-        versions, total = await store.list_page(
-            connection,
-            principal.company_id,
-            flow_id,
-            sort=sort,
-            descending=descending,
-            limit=per_page,
-            offset=page * per_page,
-        )
-    return versions, total, flow.flow_class
+    etag: Etag = ANY,
+) -> tuple[Version, str]:
+    """Changes notes and enabled; returns the version and its flow's class. Raises NotFound, PreconditionFailed."""
+
+    async def work(connection: Connection) -> tuple[Version, str]:
+        flow, version = await _lock(connection, principal, application_id, flow_id, segment)
+        etag.require(version.revision)
+        changed = await store.patch(connection, principal, version.id, change)
+        await audit_events.record(connection, principal, "version.change", ("version", version.id))
+        return changed, flow.flow_class
+
+    return await database.transaction(work)
 
 
 async def delete_version(
@@ -102,17 +127,16 @@ async def delete_version(
     segment: str,
     *,
     keep: timedelta,
+    etag: Etag = ANY,
 ) -> None:
-    """Moves one version to the trash for `keep`. Raises NotFound, and VersionProtected for a deployed one."""
+    """Moves one version to the trash for `keep`.
+
+    Raises NotFound, PreconditionFailed, and VersionProtected for a deployed one.
+    """
 
     async def work(connection: Connection) -> None:
-        if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
-            raise NotFound(FLOW_UNKNOWN)
-        version = await store.lock(
-            connection, principal.company_id, flow_id, version_id=parse_hex_id(segment), name=segment
-        )
-        if version is None or version.status is VersionStatus.DRAFT:
-            raise NotFound(VERSION_UNKNOWN)
+        _, version = await _lock(connection, principal, application_id, flow_id, segment)
+        etag.require(version.revision)
         if not await store.delete(connection, principal.company_id, version.id, keep):
             raise VersionProtected
         await audit_events.record(
@@ -120,6 +144,20 @@ async def delete_version(
         )
 
     await database.transaction(work)
+
+
+async def _lock(
+    connection: Connection, principal: Principal, application_id: int, flow_id: int, segment: str
+) -> tuple[LockedFlow, Version]:
+    flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
+    if flow is None:
+        raise NotFound(FLOW_UNKNOWN)
+    version = await store.lock(
+        connection, principal.company_id, flow_id, version_id=parse_hex_id(segment), name=segment
+    )
+    if version is None or version.status is VersionStatus.DRAFT:
+        raise NotFound(VERSION_UNKNOWN)
+    return flow, version
 
 
 async def _insert(connection: Connection, principal: Principal, flow_id: int, new: NewVersion) -> Version:

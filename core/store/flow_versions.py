@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import asyncpg
 
 from core.domain.access import Principal
+from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
-from core.domain.query import Combination
-from core.domain.versions import NewVersion, Version, VersionStatus, fold
+from core.domain.query import Combination, Selection
+from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
 from core.store.flows import LockedFlow
-from core.store.predicates import compile_query
+from core.store.predicates import compile_query, compile_selection
 from core.store.queries import query
 from core.store.rows import build
 
@@ -34,11 +35,14 @@ _EXPLAIN_LEFT = query("flow_versions.explain_left")
 _LIST = query("flow_versions.list_versions")
 _FIX_SET = query("flow_versions.fix_set")
 _COUNT = query("flow_versions.count_versions")
-_PURGE = query("deleted_versions.purge_versions")
-_PURGE_FLOWS = query("deleted_versions.purge_flows")
+_PATCH = query("flow_versions.patch_version")
+_PREVIEW = query("flow_versions.preview_set")
 
 SORTS = {"version": "v.name", "id": "v.id", "creationDate": "v.created_at", "lastUpdated": "v.updated_at"}
 """What a list can be sorted by: the caller's word and our column."""
+
+_HERE = "/* query */ TRUE"
+"""Stands in a query where a compiled predicate goes."""
 
 BATCH_MEMORY = "32MB"
 """Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
@@ -50,6 +54,25 @@ class Standing:
 
     id: int
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which page of a list, sorted by what: `sort` is a key of SORTS."""
+
+    sort: str
+    descending: bool
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a bulk delete would do: counts, and the first matches as (id, name)."""
+
+    matched: int
+    protected: int
+    sample: tuple[tuple[int, str], ...]
 
 
 async def insert(
@@ -147,12 +170,11 @@ async def delete_batch(
     pairs: tuple[Sequence[int], Sequence[int]],
     job_id: int,
     reason: str,
-    purge_after: datetime,
 ) -> list[FailedItem]:
     """Moves (id, revision) pairs to the trash and returns those it left, each with its reason."""
     ids, revisions = pairs
     await connection.execute(f"SET LOCAL work_mem = '{BATCH_MEMORY}'")
-    left = await connection.fetchval(_DELETE_BATCH, company_id, flow_id, ids, revisions, job_id, reason, purge_after)
+    left = await connection.fetchval(_DELETE_BATCH, company_id, flow_id, ids, revisions, job_id, reason)
     if not left:
         return []
     rows = await connection.fetch(_EXPLAIN_LEFT, company_id, left)
@@ -164,33 +186,48 @@ async def fix_set(
 ) -> int:
     """Stores the (id, revision) pairs a query matches as the job's chunks; returns how many there are."""
     predicate = compile_query(matching, first=5, constants=flow.constants)
-    statement = _FIX_SET.replace("/* query */ TRUE", predicate.sql)
+    statement = _FIX_SET.replace(_HERE, predicate.sql)
     sizes = await connection.fetch(statement, job_id, company_id, flow.id, chunk, *predicate.parameters)
     return sum(row["size"] for row in sizes)
 
 
+async def preview(connection: Connection, company_id: int, flow: Flow, matching: Combination, sample: int) -> Preview:
+    """What a bulk delete with this query would match now."""
+    predicate = compile_query(matching, first=4, constants=flow.constants)
+    statement = _PREVIEW.replace(_HERE, predicate.sql)
+    row = await connection.fetchrow(statement, company_id, flow.id, sample, *predicate.parameters)
+    pairs = zip(row["ids"] or [], row["names"] or [], strict=True)
+    return Preview(row["matched"], row["protected"], tuple(pairs))
+
+
+async def patch(connection: Connection, principal: Principal, version_id: int, change: VersionChange) -> Version:
+    row = await connection.fetchrow(
+        _PATCH,
+        principal.company_id,
+        version_id,
+        change.notes,
+        change.enabled,
+        principal.actor_type,
+        principal.actor_id,
+    )
+    return _version(row)
+
+
 async def list_page(
-    connection: Connection, company_id: int, flow_id: int, *, sort: str, descending: bool, limit: int, offset: int
+    connection: Connection, company_id: int, flow: Flow, selection: Selection, order: Order
 ) -> tuple[list[Version], int]:
-    """A page of a flow's versions, and how many there are. The id breaks ties, so that pages never overlap."""
-    direction = "DESC" if descending else "ASC"
-    statement = _LIST.replace("/* order */ v.id", f"{SORTS[sort]} {direction}, v.id {direction}")
-    rows = await connection.fetch(statement, company_id, flow_id, limit, offset)
-    total: int = await connection.fetchval(_COUNT, company_id, flow_id)
+    """A page of the selected versions, and how many are selected in all."""
+    direction = "DESC" if order.descending else "ASC"
+    found = compile_selection(selection, first=5, constants=flow.constants)
+    statement = _LIST.replace(_HERE, found.sql)
+    statement = statement.replace("/* order */ v.id", f"{SORTS[order.sort]} {direction}, v.id {direction}")
+    rows = await connection.fetch(statement, company_id, flow.id, order.limit, order.offset, *found.parameters)
+    if order.offset == 0 and len(rows) < order.limit:
+        return [_version(row) for row in rows], len(rows)
+    counted = compile_selection(selection, first=3, constants=flow.constants)
+    statement = _COUNT.replace(_HERE, counted.sql)
+    total: int = await connection.fetchval(statement, company_id, flow.id, *counted.parameters)
     return [_version(row) for row in rows], total
-
-
-async def purge(connection: Connection, limit: int) -> int:
-    """Ends up to `limit` versions whose time in the trash is over; returns how many."""
-    return _affected(await connection.execute(_PURGE, limit))
-
-
-async def purge_flows(connection: Connection, limit: int) -> int:
-    return _affected(await connection.execute(_PURGE_FLOWS, limit))
-
-
-def _affected(tag: str) -> int:
-    return int(tag.rpartition(" ")[2])
 
 
 def _version(row: asyncpg.Record) -> Version:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from core.domain.access import Principal
-from core.domain.flows import Flow, FlowChange
+from core.domain.flows import Flow, FlowChange, constants_of
 from core.store.database import Connection
 from core.store.queries import query
 from core.store.rows import build
@@ -22,6 +21,9 @@ _TAKE_ITERATION = query("flows.take_iteration")
 _UPDATE = query("flows.update_flow")
 _HIDE = query("flows.hide_flow")
 _MOVE = query("flows.move_flow_to_trash")
+_RESTORE = query("flows.restore_flow_of_job")
+_IS_VISIBLE = query("flows.is_visible")
+_LOCK_OF_COMPANY = query("flows.lock_flow_of_company")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,12 @@ class LockedFlow:
     id: int
     name: str
     flow_class: str
+    revision: int
 
     @property
     def constants(self) -> dict[str, str | None]:
         """What a query on versions may ask that is the same for all versions of one flow."""
-        return {"name": self.name, "flowClass": self.flow_class, "customNodeSupports": None}
+        return constants_of(self.name, self.flow_class)
 
 
 async def create(
@@ -114,7 +117,24 @@ async def hide(connection: Connection, company_id: int, flow_id: int) -> None:
     await connection.execute(_HIDE, company_id, flow_id)
 
 
-async def move_to_trash(
-    connection: Connection, company_id: int, flow_id: int, job_id: int, purge_after: datetime
-) -> None:
-    await connection.execute(_MOVE, company_id, flow_id, job_id, purge_after)
+async def lock_of_company(
+    connection: Connection, company_id: int, flow_id: int, application_id: int | None
+) -> LockedFlow | None:
+    """Holds a flow that an address names without its application; of any application where that is None."""
+    row = await connection.fetchrow(_LOCK_OF_COMPANY, company_id, flow_id, application_id)
+    return build(LockedFlow, row) if row else None
+
+
+async def is_visible(connection: Connection, company_id: int, flow_id: int, application_id: int | None) -> bool:
+    """Whether there is such a flow to be seen; in any application where that is None."""
+    visible: bool = await connection.fetchval(_IS_VISIBLE, company_id, flow_id, application_id)
+    return visible
+
+
+async def move_to_trash(connection: Connection, company_id: int, flow_id: int, job_id: int) -> None:
+    await connection.execute(_MOVE, company_id, flow_id, job_id)
+
+
+async def restore_of_job(connection: Connection, job_id: int) -> None:
+    """Brings a removed flow back, empty; nothing happens if it is back already."""
+    await connection.execute(_RESTORE, job_id)

@@ -46,6 +46,9 @@ _EXPIRE = query("jobs.expire_jobs")
 _FIND_TOMBSTONE = query("jobs.find_tombstone")
 _FORGET_TOMBSTONES = query("jobs.forget_tombstones")
 _HINT = query("jobs.hint_staged")
+_FIND_UNDO = query("jobs.find_undo")
+_IS_UNDOABLE = query("jobs.is_undoable")
+_READ_REVISIONS = query("jobs.read_revisions")
 
 NOTIFY_CHANNEL = "penstock_staged"
 """What hint() notifies; the loops LISTEN to it."""
@@ -62,6 +65,7 @@ class NewJob:
     flow_id: int | None = None
     parent_id: int | None = None
     total: int | None = None
+    undoes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ class HeldJob:
     undo_until: datetime | None
     arguments: Mapping[str, object]
     failures: int
+    undoes: int | None
+    walked: int
     requested_by_type: str
     requested_by_id: int | None
 
@@ -115,7 +121,9 @@ class LockedJob:
 
 async def stage(connection: Connection, principal: Principal, job: NewJob) -> int:
     """Writes the job beside the fact it follows from and returns its number."""
-    number: int = await connection.fetchval(_STAGE, *_written(principal, job), job.total, *_asker(principal))
+    number: int = await connection.fetchval(
+        _STAGE, *_written(principal, job), job.total, job.undoes, *_asker(principal)
+    )
     return number
 
 
@@ -181,14 +189,23 @@ async def stamp_undo_until(connection: Connection, job_id: int, keep: timedelta)
 
 async def advance(connection: Connection, held: HeldJob, lease: timedelta) -> None:
     await connection.execute(
-        _ADVANCE, held.id, held.position, held.removed, held.failed, orjson.dumps(held.reasons).decode(), lease
+        _ADVANCE,
+        held.id,
+        held.position,
+        held.removed,
+        held.failed,
+        orjson.dumps(held.reasons).decode(),
+        lease,
+        held.walked,
     )
 
 
 async def conclude(connection: Connection, held: HeldJob, status: JobStatus, error: tuple[str, str] | None) -> None:
     code, message = error or (None, None)
     reasons = orjson.dumps(held.reasons).decode()
-    await connection.execute(_CONCLUDE, held.id, status, held.removed, held.failed, reasons, code, message)
+    await connection.execute(
+        _CONCLUDE, held.id, status, held.removed, held.failed, reasons, code, message, held.position
+    )
 
 
 async def restage(
@@ -197,6 +214,23 @@ async def restage(
     """Puts a job back to the queue, due in `after` seconds, its next delivery under a new attempt."""
     code, message = error or (None, None)
     await connection.execute(_RESTAGE, job_id, after, failures, code, message)
+
+
+async def find_undo(connection: Connection, job_id: int) -> str | None:
+    """The public id of the job that takes this one back, if there is one."""
+    public_id: str | None = await connection.fetchval(_FIND_UNDO, job_id)
+    return public_id
+
+
+async def is_undoable(connection: Connection, job_id: int) -> bool:
+    """Whether what a locked job deleted can still come back."""
+    undoable: bool = await connection.fetchval(_IS_UNDOABLE, job_id)
+    return undoable
+
+
+async def read_revisions(connection: Connection, job_ids: Collection[int]) -> dict[int, int]:
+    """The revision of each of these jobs; those that have expired are missing."""
+    return {row["id"]: row["revision"] for row in await connection.fetch(_READ_REVISIONS, list(job_ids))}
 
 
 async def hint(connection: Connection) -> None:

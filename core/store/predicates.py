@@ -11,7 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.domain.identifiers import LARGEST_ID
-from core.domain.query import Combination, Condition, Group, Match, Node, Operand, Operator, holds
+from core.domain.query import (
+    Combination,
+    Condition,
+    Group,
+    Match,
+    Node,
+    Operand,
+    Operator,
+    Selection,
+    holds,
+)
 from core.domain.versions import fold
 
 _COMPARISONS = {
@@ -50,10 +60,12 @@ def compile_query(query: Combination, *, first: int, constants: Mapping[str, str
     return predicate
 
 
-def compile_glob(glob: str, *, first: int) -> Predicate:
-    """The predicate of Losant's `filter`: the whole name, where `*` is any text and everything else is itself."""
-    predicate = Predicate(first, {})
-    parts = [_LIKE_SPECIAL.sub(r"\\\g<0>", part) for part in re.split(r"\*+", glob)]
+def compile_selection(selection: Selection, *, first: int, constants: Mapping[str, str | None]) -> Predicate:
+    """The same for whatever a list is narrowed by."""
+    if isinstance(selection, Combination):
+        return compile_query(selection, first=first, constants=constants)
+    predicate = Predicate(first, constants)
+    parts = [_LIKE_SPECIAL.sub(r"\\\g<0>", part) for part in re.split(r"\*+", selection.text)]
     predicate.sql = f"v.name LIKE {predicate.place('%'.join(parts))}::text"
     return predicate
 

@@ -79,7 +79,10 @@ CREATE TABLE deleted_flows (
     created_by_type text NOT NULL,
     created_by_id bigint,
     deleted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    purge_after timestamp with time zone NOT NULL,
+    purge_after timestamp with time zone,
+    revision integer NOT NULL DEFAULT 1,
+    updated_by_type text NOT NULL DEFAULT 'cli'::text,
+    updated_by_id bigint,
     CONSTRAINT deleted_flows_pkey PRIMARY KEY (id)
 );
 
@@ -106,8 +109,10 @@ CREATE TABLE deleted_versions (
     updated_by_type text NOT NULL,
     updated_by_id bigint,
     deleted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    purge_after timestamp with time zone NOT NULL,
+    purge_after timestamp with time zone,
+    name_folded text COLLATE "C",
     CONSTRAINT deleted_versions_pkey PRIMARY KEY (id),
+    CONSTRAINT deleted_versions_purged_somehow CHECK (((purge_after IS NULL) = (job_id IS NOT NULL))),
     CONSTRAINT deleted_versions_reason_known CHECK ((reason = ANY (ARRAY['deleted'::text, 'bulk_deleted'::text, 'flow_deleted'::text, 'replaced'::text])))
 );
 
@@ -160,6 +165,7 @@ CREATE TABLE flows (
     updated_by_type text NOT NULL,
     updated_by_id bigint,
     removing_since timestamp with time zone,
+    revision integer NOT NULL DEFAULT 1,
     CONSTRAINT flows_pkey PRIMARY KEY (id),
     CONSTRAINT flows_class_known CHECK ((flow_class = ANY (ARRAY['cloud'::text, 'edge'::text, 'embedded'::text, 'experience'::text, 'customNode'::text]))),
     CONSTRAINT flows_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
@@ -235,6 +241,9 @@ CREATE TABLE jobs (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     undo_until timestamp with time zone,
+    undoes bigint,
+    walked bigint NOT NULL DEFAULT 0,
+    purged_at timestamp with time zone,
     CONSTRAINT jobs_pkey PRIMARY KEY (id),
     CONSTRAINT jobs_public_id_key UNIQUE (public_id),
     CONSTRAINT jobs_accounted CHECK (((total IS NULL) OR (finished_at IS NULL) OR (total = (removed + failed)))),
@@ -282,6 +291,7 @@ ALTER TABLE job_chunks ADD CONSTRAINT job_chunks_job_fkey FOREIGN KEY (job_id) R
 ALTER TABLE job_failures ADD CONSTRAINT job_failures_job_fkey FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE;
 ALTER TABLE jobs ADD CONSTRAINT jobs_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 ALTER TABLE jobs ADD CONSTRAINT jobs_parent_fkey FOREIGN KEY (parent_id) REFERENCES jobs(id) ON DELETE CASCADE;
+ALTER TABLE jobs ADD CONSTRAINT jobs_undoes_fkey FOREIGN KEY (undoes) REFERENCES jobs(id) ON DELETE SET NULL;
 ALTER TABLE mail_days ADD CONSTRAINT mail_days_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 ALTER TABLE webhook_secrets ADD CONSTRAINT webhook_secrets_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 
@@ -294,10 +304,9 @@ CREATE INDEX audit_events_company_index ON audit_events USING btree (company_id,
 CREATE INDEX companies_parent_index ON companies USING btree (parent_id);
 CREATE INDEX deleted_flows_company_index ON deleted_flows USING btree (company_id);
 CREATE INDEX deleted_flows_job_index ON deleted_flows USING btree (job_id);
-CREATE INDEX deleted_flows_purge_index ON deleted_flows USING btree (purge_after);
 CREATE INDEX deleted_versions_flow_index ON deleted_versions USING btree (flow_id, id);
-CREATE INDEX deleted_versions_job_index ON deleted_versions USING btree (job_id) WHERE (job_id IS NOT NULL);
-CREATE INDEX deleted_versions_purge_index ON deleted_versions USING btree (purge_after);
+CREATE UNIQUE INDEX deleted_versions_job_index ON deleted_versions USING btree (job_id, version_id) WHERE (job_id IS NOT NULL);
+CREATE INDEX deleted_versions_purge_index ON deleted_versions USING btree (purge_after) WHERE (purge_after IS NOT NULL);
 CREATE INDEX flow_versions_flow_index ON flow_versions USING btree (flow_id, id);
 CREATE UNIQUE INDEX flow_versions_one_deployed ON flow_versions USING btree (flow_id) WHERE (status = 'Deployed'::text);
 CREATE UNIQUE INDEX flow_versions_one_draft ON flow_versions USING btree (flow_id) WHERE (status = 'Draft'::text);
@@ -309,7 +318,9 @@ CREATE INDEX idempotency_keys_job_index ON idempotency_keys USING btree (job_id)
 CREATE INDEX job_tombstones_expired_index ON job_tombstones USING btree (expired_at);
 CREATE INDEX jobs_company_index ON jobs USING btree (company_id, id);
 CREATE INDEX jobs_finished_index ON jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE UNIQUE INDEX jobs_one_undo ON jobs USING btree (undoes) WHERE (undoes IS NOT NULL);
 CREATE INDEX jobs_parent_index ON jobs USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX jobs_purge_index ON jobs USING btree (undo_until) WHERE ((undo_until IS NOT NULL) AND (purged_at IS NULL));
 CREATE INDEX jobs_staged_index ON jobs USING btree (deliver_at) WHERE (deliver_at IS NOT NULL);
 CREATE INDEX jobs_unfinished_index ON jobs USING btree (company_id, kind) WHERE (finished_at IS NULL);
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from service.native import jobs as native_jobs
 from service.routes import ROUTES, Dialect, Route
 from tests.api.conftest import Ground
 from tests.support.api import Api, Reply
@@ -36,6 +37,12 @@ def names_of(route: Route) -> list[str]:
 async def arrange(route: Route, tenant: Tenant) -> Arranged:
     assert route.handler in ARRANGEMENTS, f"{titles(route)} has no arrangement in tests/support/arrangements.py"
     return await ARRANGEMENTS[route.handler](tenant)
+
+
+def kind_of(route: Route, answer: Reply) -> str:
+    """The content type an answer of the route has: JSON but for the one stream that succeeds."""
+    follows = route.handler is native_jobs.follow_job and answer.status == route.success
+    return "text/event-stream" if follows else "application/json"
 
 
 def assert_answer(answer: Reply, status: int, body: object) -> None:

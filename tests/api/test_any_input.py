@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.routes import ROUTES, Dialect, Route
-from tests.api.cases import arrange, every, every_route, every_route_with_a_body, every_route_with_ids, names_of
+from tests.api.cases import (
+    arrange,
+    every,
+    every_route,
+    every_route_with_a_body,
+    every_route_with_ids,
+    kind_of,
+    names_of,
+)
 from tests.api.conftest import Ground
 from tests.support.api import Reply
 
@@ -45,7 +53,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 def assert_ours(route: Route, answer: Reply) -> None:
     """An answer as the contract has it, in the dialect of the address."""
     assert answer.status < 500, answer.raw
-    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Content-Type"] == kind_of(route, answer)
     if answer.status >= 400:
         losants = route.dialect is Dialect.LOSANT
         assert isinstance(answer.json["message"], str)
@@ -139,7 +147,10 @@ async def test_any_text_as_a_credential(ground: Ground, route: Route, text: str)
         assert answer.status == 401
 
 
-HEADERS = ["If-None-Match", "Idempotency-Key", "Accept", "Accept-Version", "Content-Type", "Content-Encoding", "Prefer"]
+HEADERS = [
+    "If-None-Match", "If-Match", "Last-Event-ID", "Idempotency-Key", "Accept", "Accept-Version", "Content-Type",
+    "Content-Encoding", "Prefer",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("header", HEADERS)

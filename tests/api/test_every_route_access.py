@@ -10,12 +10,14 @@ import pytest
 from aiohttp import web
 
 from core.domain.access import SCOPES
+from core.domain.identifiers import LARGEST_ID, hex_id
 from core.operations import access
 from core.operations.deletions import Terms
 from service.app import create_app
 from service.calls import Service
 from service.hints import Hints
 from service.routes import ROUTES, Dialect, Route
+from service.watching import Watch
 from tests.api.cases import (
     arrange,
     ask,
@@ -59,8 +61,40 @@ MALFORMED = {
 """Path segments that no id has, percent-encoded."""
 
 
+def respelled(known: str) -> dict[str, str]:
+    """A plain number that exists, in ways that `int` or a careless pattern would take for it, percent-encoded."""
+    number = int(known)
+    return {
+        "zero": "0",
+        "leading zero": f"0{number}",
+        "plus": f"%2B{number}",
+        "minus": f"-{number}",
+        "Losant's way": hex_id(number),
+        "hexadecimal": hex(number),
+        "Arabic digits": "".join(f"%D9%A{digit}" for digit in known),
+        "full-width digits": "".join(f"%EF%BC%9{digit}" for digit in known),
+        "fraction": f"{number}.0",
+        "exponent": f"{number}e0",
+        "underscore": f"{number}_",
+        "blank": f"%20{number}",
+        "newline": f"{number}%0A",
+        "one too large": str(LARGEST_ID + 1),
+        "64 bits around": str(2**64 + number),
+    }
+
+
+NUMBERS = {"flow", "entry"}
+"""Path parameters of native addresses, where ids are plain numbers."""
+
+
+def malformed(name: str, known: str) -> dict[str, str]:
+    """What must be unknown where `known` is not."""
+    return MALFORMED | respelled(known) if name in NUMBERS else MALFORMED
+
+
 async def test_the_router_holds_the_table_and_nothing_else(ground: Ground) -> None:
-    app = create_app(Service(ground.settings, ground.database, Hints(), Terms.of(ground.settings)))
+    watch = Watch(ground.database)
+    app = create_app(Service(ground.settings, ground.database, Hints(), watch, Terms.of(ground.settings)))
     found = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -214,10 +248,10 @@ async def test_a_foreign_id_is_unknown_to_a_key_too(ground: Ground, route: Route
     assert (await ask(ground.anonymous.as_(ground.owner.key), route, owned)).status == route.success
 
 
-@every(lambda route: "{flowVersionId}" in route.path)
-async def test_a_version_of_another_flow_answers_like_an_unknown_one(ground: Ground, route: Route) -> None:
-    """Even of the same application."""
-    name = "flowVersionId"
+@every(lambda route: {"flowVersionId", "entry"} & {*names_of(route)})
+async def test_a_part_of_another_flow_answers_like_an_unknown_one(ground: Ground, route: Route) -> None:
+    """A version's or a trash entry's id, even of the same application."""
+    name = names_of(route)[-1]
     own, other = await arrange(route, ground.owner), await arrange(route, ground.owner)
     async with unchanged(ground.database):
         misplaced = await ask(ground.api, route, own, **{name: other.ids[name]})
@@ -233,7 +267,7 @@ async def test_a_malformed_id_answers_like_an_unknown_one(ground: Ground, route:
         for name in names_of(route):
             unknown = await ask(ground.api, route, arranged, **{name: UNKNOWN[name]})
             assert unknown.status == 404
-            for title, segment in MALFORMED.items():
+            for title, segment in malformed(name, arranged.ids[name]).items():
                 path = arranged.path(route, **{name: "~"}).replace("~", segment)
                 answer = await ground.api.send(route.method, path, arranged.body)
                 assert (answer.status, answer.raw) == (404, unknown.raw), (name, title)

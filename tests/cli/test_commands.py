@@ -12,11 +12,12 @@ from click.testing import CliRunner, Result
 from cli.main import penstock
 from core.domain.errors import Unauthenticated
 from core.domain.jobs import JobStatus
-from core.operations import access, jobs
+from core.operations import access, deletions, jobs
 from core.settings import Settings
 from tests.support.machinery import Machinery
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import Tenant
+from tests.support.waiting import until
 
 
 @dataclass
@@ -101,6 +102,8 @@ async def test_an_application_and_a_signing_secret(program: Program, tenant: Ten
         (("jobs", "show", "nobody"), "There is no job nobody."),
         (("jobs", "retry", "nobody"), "There is no job nobody."),
         (("jobs", "discard", "nobody"), "There is no job nobody."),
+        (("jobs", "watch", "nobody"), "There is no job nobody."),
+        (("jobs", "undo", "nobody"), "There is no job nobody."),
     ],
 )
 async def test_a_refusal_is_one_line(program: Program, tenant: Tenant, words: tuple[str, ...], line: str) -> None:
@@ -138,6 +141,87 @@ async def test_jobs_are_listed_shown_retried_and_discarded(
     await program.run("jobs", "retry", letter)
     await machinery.drain()
     assert len(smtp.letters) == 1
+
+
+async def test_a_job_is_watched_from_queued_to_its_end(program: Program, tenant: Tenant, machinery: Machinery) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 30)
+    job_id = await tenant.ask_deletion(flow)
+    watching = asyncio.create_task(program.try_("jobs", "watch", job_id))
+    await looked_at(tenant)
+    assert not watching.done(), "a queued job is watched, not told"
+    await machinery.drain()
+    result = await watching
+    assert result.exit_code == 0
+    assert "30/30" in result.output
+    assert "30 matched, 30 removed, 0 failed" in result.output
+
+
+async def looked_at(tenant: Tenant) -> None:
+    """Waits until the program has asked this test's database about jobs."""
+
+    async def ask() -> int:
+        async with tenant.database.connection() as connection:
+            count: int = await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'penstock command line' AND query LIKE '%jobs%'"
+            )
+        return count
+
+    await until(ask, "the program looks at the job")
+
+
+async def test_watching_a_running_job_goes_on_where_it_is(
+    program: Program, tenant: Tenant, machinery: Machinery
+) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 30)
+    job_id = await tenant.ask_deletion(flow)
+    (name,) = await machinery.deliver()
+    job = await machinery.runner._claim(name)
+    assert job is not None
+    await deletions.delete_batch(tenant.database, job, limit=10, terms=machinery.tools.terms)
+    watching = asyncio.create_task(program.try_("jobs", "watch", job_id))
+    await looked_at(tenant)
+    assert not watching.done()
+    await jobs.cancel_job(tenant.principal, tenant.database, job_id, machinery.tools.terms)
+    await deletions.delete_batch(tenant.database, job, limit=10, terms=machinery.tools.terms)
+    result = await watching
+    assert result.exit_code == 1, "it did not complete"
+    assert "30 matched, 10 removed, 20 failed" in result.output
+    assert "20 not_attempted" in result.output
+
+
+async def test_watching_an_ended_job_tells_its_story_at_once(
+    program: Program, tenant: Tenant, machinery: Machinery
+) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 2)
+    job_id = await tenant.ask_deletion(flow, email="ops@example.com")
+    await machinery.drain()
+    told = await program.run("jobs", "watch", job_id)
+    assert "2 matched, 2 removed, 0 failed" in told
+    letter = (await jobs.read_job(tenant.principal, tenant.database, job_id)).notifications[0].job
+    assert "send_mail" in await program.run("jobs", "watch", letter), "a job without items has a story too"
+    stopped = await tenant.ask_deletion(flow)
+    await program.run("jobs", "discard", stopped)
+    assert (await program.try_("jobs", "watch", stopped)).exit_code == 1
+
+
+async def test_a_deletion_is_undone(program: Program, tenant: Tenant, machinery: Machinery) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 3)
+    job_id = await tenant.ask_deletion(flow)
+    early = await program.try_("jobs", "undo", job_id)
+    assert str(early.exception) == "This job is queued; it can be undone once it has ended."
+    await machinery.drain()
+    undo_id = fact(await program.run("jobs", "undo", job_id), "staged")
+    assert fact(await program.run("jobs", "undo", job_id), "staged") == undo_id, "one undo a job"
+    await machinery.drain()
+    assert await tenant.names(flow) == ["v1", "v2", "v3"]
+    assert "3 in the trash, 3 brought back, 0 failed" in await program.run("jobs", "watch", undo_id)
+    again = await program.try_("jobs", "undo", undo_id)
+    assert str(again.exception) == "Only a deletion can be undone."
 
 
 async def test_without_a_database_it_says_what_to_do(program: Program) -> None:

@@ -14,24 +14,25 @@ from core.domain.access import ActorType, Principal
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import Flow, FlowChange
-from core.domain.jobs import ClaimedJob
-from core.domain.versions import NewVersion
-from core.operations import access, deletions, flows, jobs, stories, versions
+from core.domain.jobs import ClaimedJob, Job
+from core.domain.versions import NewVersion, VersionChange
+from core.operations import access, deletions, flows, jobs, results, stories, undo, versions
 from core.store.database import Database
 from schemas.losant import content_of
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, SECRET, Tenant
 
-MODULES: tuple[ModuleType, ...] = (access, deletions, flows, jobs, stories, versions)
+MODULES: tuple[ModuleType, ...] = (access, deletions, flows, jobs, results, stories, undo, versions)
 
 READING = {
     "authenticate", "find_application_company", "find_company", "find_default_application", "find_job",
     "list_application_jobs", "list_applications", "list_companies", "list_flows", "list_jobs", "list_keys",
-    "list_recent_jobs", "list_tokens", "list_versions", "read_application_job", "read_flow", "read_job",
-    "read_story", "read_version", "read_webhook_secrets",
+    "list_recent_jobs", "list_tokens", "list_trash", "list_versions", "preview_deletion",
+    "read_application_job", "read_flow", "read_job",
+    "read_results", "read_story", "read_version", "read_webhook_secrets",
 }  # fmt: skip
 
-DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs"}
+DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash"}
 """Move a job between attempts, or end its keep time: nothing a caller asked for changes."""
 
 INSIDE = {"conclude"}
@@ -118,6 +119,38 @@ async def _revoke_key(scene: Scene) -> None:
     await access.revoke_key(scene.owner, scene.tenant.database, made.id)
 
 
+async def _deleted(scene: Scene) -> Job:
+    """A deletion that has ended."""
+    job_id = await scene.tenant.ask_deletion(scene.flow)
+    await scene.machinery.drain()
+    return await jobs.read_job(scene.tenant.principal, scene.tenant.database, job_id)
+
+
+async def _undo(scene: Scene) -> None:
+    job = await _deleted(scene)
+    await undo.accept_undo(
+        scene.tenant.principal, scene.tenant.database, job, public_id=scene.machinery.tools.terms.new_id()
+    )
+
+
+async def _restore_batch(scene: Scene) -> None:
+    await _undo(scene)
+    (name,) = await scene.machinery.deliver()
+    job = await scene.machinery.runner._claim(name)
+    assert job is not None
+    await undo.restore_batch(scene.tenant.database, job, limit=9, terms=scene.machinery.tools.terms)
+
+
+async def _restore_entry(scene: Scene) -> None:
+    await _delete_version(scene)
+    ((entry,), _) = await undo.list_trash(
+        scene.tenant.principal, scene.tenant.database, scene.flow.id, limit=1, offset=0
+    )
+    await undo.restore_entry(
+        scene.tenant.principal, scene.tenant.database, scene.flow.id, entry.id, scene.machinery.tools.terms
+    )
+
+
 CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "create_company": (
         lambda scene: access.create_company(
@@ -152,6 +185,13 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     ),
     "create_version": (_create_version, "version.create"),
     "delete_version": (_delete_version, "version.delete"),
+    "change_version": (
+        lambda scene: versions.change_version(*scene.place, scene.flow.id, "v1", VersionChange(notes="x")),
+        "version.change",
+    ),
+    "accept_undo": (_undo, "job.undo"),
+    "restore_batch": (_restore_batch, "versions.restore"),
+    "restore_entry": (_restore_entry, "version.restore"),
     "accept_deletion": (_accept, "versions.delete"),
     "accept_flow_deletion": (_remove_flow, "flow.delete"),
     "delete_batch": (_delete_batch, "versions.remove"),

@@ -10,8 +10,10 @@ from core.domain.documents import parse_document
 from core.domain.errors import AlreadyExists, Invalid, NotFound, VersionProtected
 from core.domain.flows import Flow, FlowChange
 from core.domain.identifiers import hex_id
+from core.domain.query import EVERYTHING
 from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import flows, versions
+from core.store.flow_versions import Order
 from schemas.losant import content_of
 from tests.support.tenants import KEEP, Tenant
 
@@ -157,13 +159,6 @@ async def test_the_draft_has_no_address(tenant: Tenant) -> None:
             tenant.principal, tenant.database, tenant.application_id, flow.id, hex_id(draft), keep=KEEP
         )
     found, total, _ = await versions.list_versions(
-        tenant.principal,
-        tenant.database,
-        tenant.application_id,
-        flow.id,
-        sort="id",
-        descending=False,
-        page=0,
-        per_page=10,
+        tenant.principal, tenant.database, tenant.application_id, flow.id, EVERYTHING, Order("id", False, 10, 0)
     )
     assert (found, total) == ([], 0)

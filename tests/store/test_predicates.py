@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.domain.query import parse_query
+from core.domain.query import Glob, parse_query
 from core.store.database import Database
-from core.store.predicates import compile_glob, compile_query
+from core.store.predicates import compile_query, compile_selection
 from tests.support.evaluator import Row, holds
 from tests.support.queries import NAMES, insert_rows, queries
 from tests.support.tenants import Tenant
@@ -40,7 +40,7 @@ async def test_sql_and_a_plain_reading_agree(database: Database, rows: list[Row]
 @given(glob=st.lists(st.sampled_from([*NAMES, "*", "**", "?", "[ab]", "."]), max_size=4).map("".join))
 @at_length
 async def test_a_glob_knows_only_the_star(database: Database, rows: list[Row], glob: str) -> None:
-    predicate = compile_glob(glob, first=1)
+    predicate = compile_selection(Glob(glob), first=1, constants=CONSTANTS)
     async with database.connection() as connection:
         found = await connection.fetch(f"SELECT name FROM flow_versions v WHERE {predicate.sql}", *predicate.parameters)
     pattern = re.compile(".*".join(re.escape(part) for part in glob.split("*")), re.DOTALL)

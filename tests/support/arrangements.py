@@ -6,23 +6,29 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from core.domain.access import ActorType, Principal
 from core.domain.flows import Flow
-from core.domain.identifiers import LARGEST_ID, hex_id
-from core.operations import access, jobs
-from service.calls import Answer, Call
+from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
+from core.domain.jobs import LEASE_SECONDS, ClaimedJob
+from core.operations import access, deletions, jobs, undo, versions
+from core.store import jobs as store
+from core.store.database import Connection
+from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
 from service.dialects.losant import versions as losant_versions
 from service.native import jobs as native_jobs
+from service.native import trash as native_trash
 from service.routes import Route
-from tests.support.tenants import Tenant
+from tests.support.tenants import KEEP, Tenant
 
 _numbers = itertools.count(1)
 
@@ -32,6 +38,8 @@ UNKNOWN = {
     "flowVersionId": hex_id(LARGEST_ID - 1),
     "jobId": hex_id(LARGEST_ID - 1),
     "job": "A" * 21,
+    "flow": str(LARGEST_ID - 1),
+    "entry": str(LARGEST_ID - 1),
 }
 """A well-formed id that nothing has, for every name a path parameter goes by."""
 
@@ -96,6 +104,10 @@ async def _version(tenant: Tenant) -> Arranged:
     return replace(arranged, ids={**arranged.ids, "flowVersionId": hex_id(version.id)})
 
 
+async def _version_change(tenant: Tenant) -> Arranged:
+    return replace(await _version(tenant), body={"notes": "Checked", "enabled": False})
+
+
 async def _deletion(tenant: Tenant) -> Arranged:
     arranged = await _version(tenant)
     ids = {name: value for name, value in arranged.ids.items() if name != "flowVersionId"}
@@ -108,6 +120,44 @@ async def _job(tenant: Tenant) -> Arranged:
     return Arranged({"job": await tenant.ask_deletion(arranged.flow)}, flow=arranged.flow)
 
 
+async def _ended_job(tenant: Tenant) -> Arranged:
+    arranged = await _job(tenant)
+    await run_deletion(tenant, arranged.ids["job"])
+    return arranged
+
+
+async def run_deletion(tenant: Tenant, public_id: str) -> None:
+    """As a worker would carry it out, in one batch."""
+    lease = timedelta(seconds=LEASE_SECONDS)
+    terms = deletions.Terms(KEEP, lease, mail_daily_cap=0, new_id=lambda: new_public_id(os.urandom))
+    job = await jobs.read_job(tenant.principal, tenant.database, public_id)
+
+    async def claim(connection: Connection) -> ClaimedJob | None:
+        return await store.claim(connection, job.id, job.attempts, lease)
+
+    claimed = await tenant.database.transaction(claim)
+    assert claimed is not None
+    batch = await deletions.delete_batch(tenant.database, claimed, limit=1_000, terms=terms)
+    assert batch.finished
+
+
+async def _trashed(tenant: Tenant) -> Arranged:
+    """Under /api/v1 a flow goes by its plain number."""
+    flow = await tenant.make_flow(f"Flow {next(_numbers)}")
+    version = await tenant.make_version(flow, f"v{next(_numbers)}")
+    await versions.delete_version(
+        tenant.principal, tenant.database, tenant.application_id, flow.id, hex_id(version.id), keep=KEEP
+    )
+    return Arranged({"flow": str(flow.id)}, flow=flow)
+
+
+async def _trash_entry(tenant: Tenant) -> Arranged:
+    arranged = await _trashed(tenant)
+    assert arranged.flow is not None
+    (entry,), _ = await undo.list_trash(tenant.principal, tenant.database, arranged.flow.id, limit=1, offset=0)
+    return replace(arranged, ids={**arranged.ids, "entry": str(entry.id)})
+
+
 async def _job_log(tenant: Tenant) -> Arranged:
     arranged = await _job(tenant)
     job = await jobs.read_job(tenant.principal, tenant.database, arranged.ids["job"])
@@ -118,7 +168,7 @@ async def _nothing(_: Tenant) -> Arranged:
     return Arranged({})
 
 
-ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer]], Arrange] = {
+ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_flows.list_flows: _application,
     losant_flows.create_flow: _new_flow,
     losant_flows.read_flow: _flow,
@@ -128,10 +178,16 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer]], Arrange] = {
     losant_versions.create_version: _new_version,
     losant_versions.delete_versions: _deletion,
     losant_versions.read_version: _version,
+    losant_versions.change_version: _version_change,
     losant_versions.delete_version: _version,
     losant_jobs.list_job_logs: _application,
     losant_jobs.read_job_log: _job_log,
     native_jobs.list_jobs: _nothing,
     native_jobs.read_job: _job,
     native_jobs.cancel_job: _job,
+    native_jobs.undo_job: _ended_job,
+    native_jobs.list_results: _job,
+    native_jobs.follow_job: _ended_job,
+    native_trash.list_trash: _trashed,
+    native_trash.restore_entry: _trash_entry,
 }

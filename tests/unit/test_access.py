@@ -107,11 +107,11 @@ def test_whoever_may_enqueue_a_job_may_read_it() -> None:
         (("all.Application",), {JobKind.DELETE_VERSIONS, JobKind.DELETE_FLOW}),
     ],
 )
-def test_a_token_reads_the_jobs_it_may_enqueue_and_what_tells_about_them(
+def test_a_token_reads_the_jobs_it_may_enqueue_and_what_follows_from_them(
     scopes: tuple[str, ...], kinds: set[JobKind]
 ) -> None:
-    told = {JobKind.SEND_MAIL, JobKind.POST_CALLBACK} if kinds else set()
-    assert readable_kinds(principal(*scopes)) == kinds | told
+    following = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK} if kinds else set()
+    assert readable_kinds(principal(*scopes)) == kinds | following
 
 
 def test_a_companys_key_reads_every_job() -> None:

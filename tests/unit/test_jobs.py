@@ -11,6 +11,7 @@ from core.domain.jobs import (
     CHUNK_SIZE,
     DELETION_KINDS,
     FIRST_BATCH,
+    ITEM_KINDS,
     LEASE_SECONDS,
     LEAST_BATCH,
     NOTIFICATION_KINDS,
@@ -35,8 +36,9 @@ def test_a_job_ends_in_four_ways() -> None:
 
 def test_every_kind_has_a_queue_and_a_purpose() -> None:
     assert {kind.queue for kind in JobKind} == set(QUEUES)
-    assert {*DELETION_KINDS, *NOTIFICATION_KINDS} == set(JobKind)
-    assert not {kind.queue for kind in DELETION_KINDS} & {kind.queue for kind in NOTIFICATION_KINDS}, (
+    assert {*ITEM_KINDS, *NOTIFICATION_KINDS} == set(JobKind)
+    assert set(DELETION_KINDS) < set(ITEM_KINDS)
+    assert not {kind.queue for kind in ITEM_KINDS} & {kind.queue for kind in NOTIFICATION_KINDS}, (
         "a slow receiver of letters must not hold up a delete"
     )
 

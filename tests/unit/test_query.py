@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from core.domain.errors import Invalid
 from core.domain.identifiers import LARGEST_ID, hex_id
 from core.domain.query import (
+    FAR_MILLISECONDS,
     MOST_CONDITIONS,
     MOST_MEMBERS,
     MOST_QUERY_DEPTH,
@@ -18,9 +20,11 @@ from core.domain.query import (
     Combination,
     Condition,
     Group,
+    Match,
     Node,
     Operator,
     Scalar,
+    holds,
     parse_query,
 )
 
@@ -245,7 +249,22 @@ ANYTHING: st.SearchStrategy[Any] = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["version", "id", *Group, *Operator, "$ci", "$regex"]) | st.text(max_size=5),
+            st.sampled_from(
+                [
+                    "version",
+                    "id",
+                    "lastUpdated",
+                    "nodes",
+                    "triggers",
+                    "type",
+                    "config",
+                    *Group,
+                    *Operator,
+                    "$ci",
+                    "$regex",
+                ]
+            )
+            | st.text(max_size=5),
             inner,
             max_size=3,
         )
@@ -261,3 +280,215 @@ def test_any_value_is_a_query_or_invalid_with_a_path(value: Any) -> None:
     except Invalid as error:
         parsed, path = None, error.path
     assert parsed is not None or path.startswith("query")
+
+
+# Dates
+
+
+def milliseconds(year: int, month: int = 1, day: int = 1, **rest: int) -> int:
+    moment = datetime(year, month, day, tzinfo=UTC) + timedelta(**rest)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        ("2026-11-21", milliseconds(2026, 11, 21)),
+        ("2026-11-21T10:00:00Z", milliseconds(2026, 11, 21, hours=10)),
+        ("2026-11-21T10:00:00", milliseconds(2026, 11, 21, hours=10)),
+        ("2026-11-21 10:00", milliseconds(2026, 11, 21, hours=10)),
+        ("2026-11-21T10:00:00.123Z", milliseconds(2026, 11, 21, hours=10, milliseconds=123)),
+        ("2026-11-21T10:00:00.123999999Z", milliseconds(2026, 11, 21, hours=10, milliseconds=123)),
+        ("2026-11-21T10:00:00.5+02:00", milliseconds(2026, 11, 21, hours=8, milliseconds=500)),
+        ("2026-11-21T10:00:00-11:30", milliseconds(2026, 11, 21, hours=21, minutes=30)),
+        ("20261121T100000Z", milliseconds(2026, 11, 21, hours=10)),
+        ("1969-12-31T23:59:59.999Z", -1),
+        ("0001-01-01", milliseconds(1)),
+        ("0001-01-01T00:00:00+23:59", milliseconds(1) - (24 * 60 - 1) * 60_000),
+        ("9999-12-31T23:59:59.999999-14:00", milliseconds(9999, 12, 31) + 38 * 3_600_000 - 1),
+        (0, 0),
+        (-1, -1),
+        (1.9, 1),
+        (-0.1, -1),
+        (1795255200000, 1795255200000),
+        (2**62, FAR_MILLISECONDS),
+        (10**30, FAR_MILLISECONDS),
+        (-(10**30), -FAR_MILLISECONDS),
+        (1e300, FAR_MILLISECONDS),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("field", ["creationDate", "lastUpdated"])
+def test_a_date_is_iso_text_or_milliseconds(field: str, value: Any, instant: int | None) -> None:
+    assert parse_query({field: value}) == both(Condition(field, Operator.EQ, instant))
+    assert parse_query({field: {"$gte": value}}) == both(Condition(field, Operator.GTE, instant))
+    assert parse_query({field: {"$nin": [value]}}) == both(Condition(field, Operator.NIN, (instant,)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "now", "2026", "2026-13-01", "2026-02-30", "2026-11-21T25:00:00Z", "2026-11-21T10:00:00+25:00",
+        "10000-01-01", "-0001-01-01", "0000-01-01", "21.11.2026", "2026/11/21", "1795255200000", " 2026-11-21",
+        "2026-11-21\n", "\u0662\u0660\u0662\u0666-11-21", "2026-11-21T10:00:00Z" + "0" * 30, True, False, [], [1],
+    ],
+)  # fmt: skip
+def test_what_is_no_date_is_named(value: Any) -> None:
+    problem = "must be a date in ISO 8601 or in milliseconds since 1970"
+    assert refusal({"creationDate": value}).message == f"query.creationDate: {problem}"
+    assert refusal({"lastUpdated": {"$ne": value}}).message == f"query.lastUpdated.$ne: {problem}"
+    assert refusal({"lastUpdated": {"$in": [0, value]}}).message == f"query.lastUpdated.$in[1]: {problem}"
+
+
+def test_the_operators_of_a_date() -> None:
+    assert parse_query({"creationDate": {"$gt": 1, "$lte": 2}}) == both(
+        Condition("creationDate", Operator.GT, 1), Condition("creationDate", Operator.LTE, 2)
+    )
+    for operator in ("$startsWith", "$endsWith", "$contains"):
+        error = refusal({"creationDate": {operator: "2026"}})
+        assert error.message == f"query.creationDate.{operator}: a date has no such operator"
+    for query in ({}, {"$ci": True}):
+        assert refusal({"creationDate": query}).message == "query.creationDate: must have at least one operator"
+    assert refusal({"creationDate": {"$regex": "2"}}).path == "query.creationDate.$regex"
+    assert refusal({"creationDate": {"$in": [0] * 101}}).message == (
+        "query.creationDate.$in: must have at most 100 entries"
+    )
+    assert refusal({"creationDate": {"$in": 0}}).message == "query.creationDate.$in: must be a list"
+
+
+# Triggers and nodes
+
+
+def test_a_match_is_a_type_and_what_else_is_given() -> None:
+    assert parse_query({"nodes": {"type": "t"}}) == both(Match("nodes", "t", None, (), negated=False))
+    assert parse_query({"triggers": {"type": "t", "key": "k-1_"}}) == both(
+        Match("triggers", "t", "k-1_", (), negated=False)
+    )
+    config = {"a": 1, "b": None, "c": True, "d": "x", "e": 1.5}
+    assert parse_query({"nodes": {"type": "", "config": config}}) == both(
+        Match("nodes", "", None, tuple(config.items()), negated=False)
+    )
+
+
+@pytest.mark.parametrize("field", ["triggers", "nodes"])
+def test_a_match_stands_under_one_of_two_operators(field: str) -> None:
+    for operator, negated in (("$eq", False), ("$ne", True)):
+        parsed = parse_query({field: {operator: {"type": "t", "config": {"a": 1}}}})
+        assert parsed == both(Match(field, "t", None, (("a", 1),), negated=negated))
+    wanted = {"type": "t"}
+    wrong: list[dict[str, object]] = [
+        {"$eq": wanted, "$ne": wanted},
+        {"$eq": wanted, "type": "t"},
+        {"type": "t", "$ci": True},
+        {"$in": [wanted]},
+        {"$contains": "t"},
+        {"$regex": "t"},
+        {"$gt": wanted},
+    ]
+    for query in wrong:
+        assert refusal({field: query}).message == f"query.{field}: must have exactly one operator, $eq or $ne"
+
+
+@pytest.mark.parametrize("value", ["timer", 1, True, None, []])
+def test_a_match_is_an_object(value: Any) -> None:
+    assert refusal({"triggers": value}).message == "query.triggers: must be an object with a type"
+    assert refusal({"nodes": {"$ne": value}}).message == "query.nodes.$ne: must be an object with a type"
+
+
+def test_the_shape_of_a_match() -> None:
+    wrong: list[object] = [None, 1, [], "x" * 256]
+    for kind in wrong:
+        error = refusal({"nodes": {"type": kind}})
+        assert error.message == "query.nodes.type: must be text of at most 255 characters"
+    assert refusal({"triggers": {"key": "k"}}).path == "query.triggers.type"
+    assert refusal({"nodes": {}}).path == "query.nodes.type"
+    parse_query({"nodes": {"type": "x" * 255}})
+    assert refusal({"nodes": {"type": "t", "key": "k"}}).message == (
+        "query.nodes.key: is not known here; there are type, config"
+    )
+    assert refusal({"triggers": {"$eq": {"type": "t", "name": "n"}}}).message == (
+        "query.triggers.$eq.name: is not known here; there are type, key, config"
+    )
+
+
+@pytest.mark.parametrize("key", ["", "a.b", "a b", "ä", "\u0661", "x" * 256, "a'", "a\n", "$a"])
+def test_keys_are_letters_digits_underscores_and_hyphens(key: str) -> None:
+    rule = "must be 1 to 255 letters, digits, underscores or hyphens"
+    assert refusal({"triggers": {"type": "t", "key": key}}).message == f"query.triggers.key: {rule}"
+    error = refusal({"nodes": {"type": "t", "config": {"fine": 1, key: 1}}})
+    assert (error.problem, error.path.startswith("query.nodes.config.")) == (rule, True)
+
+
+@pytest.mark.parametrize("value", [None, 1, True, []])
+def test_a_key_is_text_where_it_is_given(value: Any) -> None:
+    assert refusal({"triggers": {"type": "t", "key": value}}).path == "query.triggers.key"
+
+
+@pytest.mark.parametrize("value", [None, 1, True, "x", []])
+def test_config_is_an_object_of_plain_values(value: Any) -> None:
+    assert refusal({"nodes": {"type": "t", "config": value}}).message == "query.nodes.config: must be an object"
+    wrong: list[object] = [[], {}, "x" * (MOST_TEXT + 1)]
+    for entry in wrong:
+        assert refusal({"nodes": {"type": "t", "config": {"a": entry}}}).path == "query.nodes.config.a"
+
+
+def test_each_value_of_config_is_a_condition() -> None:
+    config = {f"c{number}": number for number in range(MOST_CONDITIONS - 1)}
+    parse_query({"nodes": {"type": "t", "config": config}})
+    error = refusal({"nodes": {"type": "t", "config": {**config, "more": 1}}})
+    assert error.message == "query.nodes: the query has more than 200 conditions"
+
+
+# What is the same for every row
+
+
+def parsed(value: object) -> Condition:
+    (condition,) = parse_query({"flowClass": value}).members
+    assert isinstance(condition, Condition)
+    return condition
+
+
+@pytest.mark.parametrize(
+    ("value", "of_cloud", "of_nothing"),
+    [
+        ("cloud", True, False),
+        ("Cloud", False, False),
+        ({"$eq": "CLOUD", "$ci": True}, True, False),
+        (None, False, True),
+        (5, False, False),
+        (True, False, False),
+        ({"$ne": "cloud"}, False, True),
+        ({"$ne": "edge"}, True, True),
+        ({"$ne": None}, True, False),
+        ({"$ne": 5}, True, True),
+        ({"$in": ["edge", "cloud"]}, True, False),
+        ({"$in": ["CLOUD"], "$ci": True}, True, False),
+        ({"$in": []}, False, False),
+        ({"$in": [1, True]}, False, False),
+        ({"$nin": ["cloud"]}, False, True),
+        ({"$nin": []}, True, True),
+        ({"$gt": "clouc"}, True, False),
+        ({"$gt": "cloud"}, False, False),
+        ({"$gte": "cloud"}, True, False),
+        ({"$lt": "\U0010ffff"}, True, False),
+        ({"$lte": "cloud"}, True, False),
+        ({"$lt": "Cloud"}, False, False),
+        ({"$gt": None}, False, False),
+        ({"$lte": None}, False, False),
+        ({"$lt": 5}, False, False),
+        ({"$startsWith": "cl"}, True, False),
+        ({"$endsWith": "oud"}, True, False),
+        ({"$contains": "LOU", "$ci": True}, True, False),
+        ({"$contains": "%"}, False, False),
+    ],
+)
+def test_a_condition_on_what_every_row_shares(value: object, of_cloud: bool, of_nothing: bool) -> None:
+    assert holds(parsed(value), "cloud") is of_cloud
+    assert holds(parsed(value), None) is of_nothing
+
+
+def test_text_is_compared_by_code_point() -> None:
+    """UTF-16 would put the second below the first."""
+    assert holds(parsed({"$gt": "\uffff"}), "\U0001f600")
+    assert holds(parsed({"$lt": "a"}), "Z")
+    assert holds(parsed({"$eq": "STRASSE", "$ci": True}), "straße")

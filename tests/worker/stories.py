@@ -31,6 +31,7 @@ def make_job(
         attempts=1,
         revision=9,
         total=total,
+        position=total or 0,
         removed=removed,
         failed=sum(counted.values()),
         reasons=counted,

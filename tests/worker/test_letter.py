@@ -80,7 +80,8 @@ When
   Ended     21 Nov 2026, 17:48:07 UTC
   Took      4.2 seconds
 
-What was removed stays in the trash until 28 Nov 2026, 17:48:07 UTC.
+What was removed stays in the trash until 28 Nov 2026, 17:48:07 UTC; undo with
+POST https://penstock.example/api/v1/jobs/V1StGXR8_Z5jdHi6B-myT/undo
 
 The whole record (it asks for your access token):
 https://penstock.example/api/v1/jobs/V1StGXR8_Z5jdHi6B-myT

@@ -31,11 +31,20 @@ async def test_versions_leave_the_trash_when_their_time_is_over(
     tenant: Tenant, machinery: Machinery, pruner: Pruner
 ) -> None:
     await stage(tenant, 2)
+    later = await stage(tenant, 3)
     await machinery.drain()
-    assert (await pruner.run_once(), await count(tenant, "deleted_versions")) == (0, 2)
+    assert (await pruner.run_once(), await count(tenant, "deleted_versions")) == (0, 5)
     async with tenant.database.connection() as connection:
-        await connection.execute("UPDATE deleted_versions SET purge_after = clock_timestamp() WHERE name = 'v1'")
-    assert (await pruner.run_once(), await count(tenant, "deleted_versions")) == (1, 1)
+        await connection.execute("UPDATE jobs SET undo_until = clock_timestamp() WHERE public_id <> $1", later)
+    assert (await pruner.run_once(), await count(tenant, "deleted_versions")) == (2, 3)
+
+
+async def test_one_round_sees_to_many_jobs(tenant: Tenant, machinery: Machinery, pruner: Pruner) -> None:
+    for _ in range(5):
+        await stage(tenant, 2)
+    await machinery.drain()
+    await age(tenant, "undo_until", timedelta(days=8).total_seconds())
+    assert (await pruner.run_once(), await count(tenant, "deleted_versions")) == (10, 0)
 
 
 async def test_jobs_become_tombstones_and_those_are_forgotten(
@@ -45,6 +54,7 @@ async def test_jobs_become_tombstones_and_those_are_forgotten(
     await machinery.drain()
     assert await pruner.run_once() == 0
     await age(tenant, "finished_at", JOB_KEEP.total_seconds())
+    await age(tenant, "undo_until", JOB_KEEP.total_seconds())
     assert await pruner.run_once() > 0
     assert [await count(tenant, table) for table in ("jobs", "job_chunks", "job_tombstones")] == [0, 0, 2]
     with pytest.raises(Gone):

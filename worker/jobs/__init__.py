@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.domain.jobs import JobKind
-from worker.jobs import delete_versions, post_callback, send_mail
+from worker.jobs import delete_versions, post_callback, send_mail, undo_deletion
 from worker.tools import Handler
 
 HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.DELETE_VERSIONS: delete_versions.run,
     JobKind.DELETE_FLOW: delete_versions.run,
+    JobKind.UNDO_DELETION: undo_deletion.run,
     JobKind.SEND_MAIL: send_mail.run,
     JobKind.POST_CALLBACK: post_callback.run,
 }

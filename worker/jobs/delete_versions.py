@@ -6,23 +6,11 @@ The worker holds ids, never documents.
 
 from __future__ import annotations
 
-from core.domain.jobs import FIRST_BATCH, SLICE_SECONDS, ClaimedJob, next_batch_size
+from core.domain.jobs import ClaimedJob
 from core.operations.deletions import delete_batch
-from core.operations.jobs import yield_job
+from worker.jobs.slices import run_slice
 from worker.tools import Outcome, Tools
 
 
 async def run(job: ClaimedJob, tools: Tools) -> Outcome:
-    clock = tools.clock
-    deadline = clock.monotonic() + SLICE_SECONDS
-    size = FIRST_BATCH
-    while True:
-        began = clock.monotonic()
-        batch = await delete_batch(tools.database, job, limit=size, terms=tools.terms)
-        if batch.finished:
-            return Outcome.SETTLED
-        now = clock.monotonic()
-        size = next_batch_size(batch.items, now - began)
-        if now >= deadline or tools.stopping.is_set():
-            await yield_job(tools.database, job)
-            return Outcome.YIELDED
+    return await run_slice(job, tools, delete_batch)

@@ -33,6 +33,8 @@ _EXPLANATIONS: Mapping[str, str] = {
     Reason.PROTECTED: "deployed, or about to be",
     Reason.CHANGED_SINCE: "changed after the request was accepted",
     Reason.GONE: "already removed by somebody else",
+    Reason.NAME_TAKEN: "its name is in use again",
+    Reason.FLOW_GONE: "there is no flow to bring it back to",
     Reason.NOT_ATTEMPTED: "the job ended before reaching it",
 }
 

@@ -70,10 +70,10 @@ WITH moved AS (
     WHERE v.id = $2 AND v.company_id = $1 AND v.status = 'Inactive' AND v.deploy_at IS NULL
     RETURNING v.*
 )
-INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, status, enabled, notes,
-                              body, digest, revision, last_deployed_at, created_at, updated_at,
+INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded, status,
+                              enabled, notes, body, digest, revision, last_deployed_at, created_at, updated_at,
                               created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after)
-SELECT id, company_id, flow_id, NULL, 'deleted', iteration, name, status, enabled, notes,
+SELECT id, company_id, flow_id, NULL, 'deleted', iteration, name, name_folded, status, enabled, notes,
        body, digest, revision, last_deployed_at, created_at, updated_at,
        created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval
 FROM moved
@@ -81,10 +81,10 @@ RETURNING version_id;
 
 -- name: keep_replaced
 -- Puts a copy of a version's content into the trash just before it is replaced.
-INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, status, enabled, notes,
-                              body, digest, revision, last_deployed_at, created_at, updated_at,
+INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded, status,
+                              enabled, notes, body, digest, revision, last_deployed_at, created_at, updated_at,
                               created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after)
-SELECT id, company_id, flow_id, NULL, 'replaced', iteration, name, status, enabled, notes,
+SELECT id, company_id, flow_id, NULL, 'replaced', iteration, name, name_folded, status, enabled, notes,
        body, digest, revision, last_deployed_at, created_at, updated_at,
        created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval
 FROM flow_versions WHERE id = $2 AND company_id = $1;
@@ -102,12 +102,12 @@ WITH target AS (
       AND v.deploy_at IS NULL AND (v.status = 'Inactive' OR ($6 = 'flow_deleted' AND v.status = 'Draft'))
     RETURNING v.*
 ), kept AS (
-    INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, status, enabled,
-                                  notes, body, digest, revision, last_deployed_at, created_at, updated_at,
-                                  created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after)
-    SELECT id, company_id, flow_id, $5, $6, iteration, name, status, enabled,
-           notes, body, digest, revision, last_deployed_at, created_at, updated_at,
-           created_by_type, created_by_id, updated_by_type, updated_by_id, $7::timestamptz
+    INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded,
+                                  status, enabled, notes, body, digest, revision, last_deployed_at, created_at,
+                                  updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id)
+    SELECT id, company_id, flow_id, $5, $6, iteration, name, name_folded,
+           status, enabled, notes, body, digest, revision, last_deployed_at, created_at,
+           updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id
     FROM moved
 )
 SELECT array_agg(t.id ORDER BY t.id) FROM target t WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = t.id);
@@ -123,14 +123,37 @@ FROM unnest($2::bigint[]) AS t (id)
 LEFT JOIN flow_versions v ON v.id = t.id AND v.company_id = $1
 ORDER BY t.id;
 
+-- name: patch_version
+-- Changes notes and enabled, the only things of a kept version that can change; null leaves a value as it is.
+UPDATE flow_versions
+SET notes = coalesce($3, notes), enabled = coalesce($4, enabled), revision = revision + 1,
+    updated_at = clock_timestamp(), updated_by_type = $5, updated_by_id = $6
+WHERE id = $2 AND company_id = $1
+RETURNING *;
+
+-- name: preview_set
+-- What a bulk delete would match now, without writing anything: how many, how many of them are protected, and the
+-- first hundred in id order.
+WITH matched AS (
+    SELECT v.id, v.name, v.status = 'Deployed' OR v.deploy_at IS NOT NULL AS protected
+    FROM flow_versions v
+    WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE
+)
+SELECT count(*) AS matched, count(*) FILTER (WHERE protected) AS protected,
+       (SELECT array_agg(s.id ORDER BY s.id) FROM (SELECT id FROM matched ORDER BY id LIMIT $3) AS s) AS ids,
+       (SELECT array_agg(s.name ORDER BY s.id) FROM (SELECT id, name FROM matched ORDER BY id LIMIT $3) AS s) AS names
+FROM matched;
+
 -- name: count_versions
 -- How many versions there are to page through.
-SELECT count(*) FROM flow_versions WHERE company_id = $1 AND flow_id = $2 AND status <> 'Draft';
+SELECT count(*) FROM flow_versions v
+WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE;
 
 -- name: list_versions
--- A page of a flow's versions; the order is put in from SORTS, ending with the id so that pages never overlap.
+-- A page of a flow's versions that meet the query put in; the order, put in from SORTS, ends with the id so that
+-- pages never overlap.
 SELECT * FROM flow_versions v
-WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft'
+WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE
 ORDER BY /* order */ v.id
 LIMIT $3 OFFSET $4;
 

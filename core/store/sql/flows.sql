@@ -32,7 +32,7 @@ SELECT id FROM applications WHERE id = $2 AND company_id = $1;
 -- name: lock_flow
 -- Taken first by whatever creates, names, deploys, deletes or restores versions of the flow. It lets readers and
 -- foreign-key checks pass.
-SELECT id, name, flow_class
+SELECT id, name, flow_class, revision
 FROM flows
 WHERE id = $3 AND company_id = $1 AND application_id = $2 AND removing_since IS NULL
 FOR NO KEY UPDATE;
@@ -51,6 +51,7 @@ UPDATE flows
 SET name = coalesce($3, name),
     enabled = coalesce($4, enabled),
     description = coalesce($5, description),
+    revision = revision + 1,
     updated_at = clock_timestamp(),
     updated_by_type = $6,
     updated_by_id = $7
@@ -69,7 +70,35 @@ WITH moved AS (
     RETURNING f.*
 )
 INSERT INTO deleted_flows (id, company_id, application_id, job_id, name, description, flow_class, enabled,
-                           next_iteration, created_at, created_by_type, created_by_id, purge_after)
+                           next_iteration, revision, created_at, created_by_type, created_by_id,
+                           updated_by_type, updated_by_id)
 SELECT id, company_id, application_id, $3, name, description, flow_class, enabled,
-       next_iteration, created_at, created_by_type, created_by_id, $4
+       next_iteration, revision, created_at, created_by_type, created_by_id,
+       updated_by_type, updated_by_id
 FROM moved;
+
+-- name: restore_flow_of_job
+-- The first step of taking a flow's removal back: the row returns under its id, to take its versions in again.
+WITH back AS (
+    DELETE FROM deleted_flows WHERE job_id = $1 RETURNING *
+)
+INSERT INTO flows (id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision,
+                   created_at, created_by_type, created_by_id, updated_by_type, updated_by_id)
+OVERRIDING SYSTEM VALUE
+SELECT id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision + 1,
+       created_at, created_by_type, created_by_id, updated_by_type, updated_by_id
+FROM back;
+
+-- name: lock_flow_of_company
+-- The flow for a native address, which names no application; null in $3 means any of the company's.
+SELECT id, application_id, name, flow_class, revision
+FROM flows
+WHERE id = $2 AND company_id = $1 AND ($3::bigint IS NULL OR application_id = $3) AND removing_since IS NULL
+FOR NO KEY UPDATE;
+
+-- name: is_visible
+-- Whether there is such a flow, not removed and not being removed; null in $3 means in any application.
+SELECT EXISTS (
+    SELECT FROM flows
+    WHERE id = $2 AND company_id = $1 AND ($3::bigint IS NULL OR application_id = $3) AND removing_since IS NULL
+);

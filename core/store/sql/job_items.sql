@@ -1,6 +1,6 @@
 -- name: list_failures
--- The first failed items of a job, by version.
-SELECT version_id, name, reason FROM job_failures WHERE job_id = $1 ORDER BY version_id LIMIT $2;
+-- Failed items of a job, by version.
+SELECT version_id, name, reason FROM job_failures WHERE job_id = $1 ORDER BY version_id LIMIT $2 OFFSET $3;
 
 -- name: record_failures
 -- What a batch could not remove, and why.
@@ -23,3 +23,19 @@ FROM (
 ) AS numbered
 GROUP BY ordinal
 RETURNING cardinality(version_ids);
+
+-- name: list_items
+-- Items $2 to $3 of a job's set, counted from 0, in id order: what became of each, and what it was called as far as
+-- anything still knows. `reason` is null for one that was removed or is still to come.
+SELECT item.id AS version_id, item.place, f.reason,
+       coalesce(f.name, d.name, v.name) AS name
+FROM (
+    SELECT unnest(version_ids) AS id, ordinal * $4 + generate_subscripts(version_ids, 1) - 1 AS place
+    FROM job_chunks
+    WHERE job_id = $1 AND ordinal BETWEEN $2 / $4 AND $3 / $4
+) AS item
+LEFT JOIN job_failures f ON f.job_id = $1 AND f.version_id = item.id
+LEFT JOIN deleted_versions d ON d.job_id = $1 AND d.version_id = item.id
+LEFT JOIN flow_versions v ON v.id = item.id AND v.company_id = $5
+WHERE item.place BETWEEN $2 AND $3
+ORDER BY item.place;

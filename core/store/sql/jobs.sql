@@ -1,8 +1,8 @@
 -- name: stage_job
 -- Puts a job beside the fact it follows from, in the same transaction; the relay delivers it after the commit.
 INSERT INTO jobs (public_id, company_id, application_id, flow_id, parent_id, kind, queue, arguments, total,
-                  requested_by_type, requested_by_id, deliver_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_timestamp())
+                  undoes, requested_by_type, requested_by_id, deliver_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, clock_timestamp())
 RETURNING id;
 
 -- name: stage_refused_job
@@ -71,7 +71,7 @@ RETURNING id, public_id, company_id, application_id, flow_id, kind, attempt, fai
 -- name: hold_job
 -- The fence: first statement of every transaction of a job. No row means that somebody else has the job by now.
 SELECT id, public_id, company_id, application_id, flow_id, kind, total, position, removed, failed, reasons,
-       cancel_requested, undo_until, arguments, failures, requested_by_type, requested_by_id
+       cancel_requested, undo_until, arguments, failures, undoes, walked, requested_by_type, requested_by_id
 FROM jobs
 WHERE id = $1 AND attempt = $2 AND status = 'in_progress'
 FOR NO KEY UPDATE;
@@ -83,7 +83,7 @@ SELECT id FROM jobs WHERE id = $1 AND company_id = $2 FOR NO KEY UPDATE;
 -- name: read_locked_job
 -- The job as it stands now that it is locked.
 SELECT id, public_id, company_id, application_id, flow_id, kind, status, total, position, removed, failed, reasons,
-       cancel_requested, undo_until, arguments, failures, requested_by_type, requested_by_id
+       cancel_requested, undo_until, arguments, failures, undoes, walked, requested_by_type, requested_by_id
 FROM jobs WHERE id = $1;
 
 -- name: stamp_undo_until
@@ -93,14 +93,14 @@ UPDATE jobs SET undo_until = clock_timestamp() + $2::interval WHERE id = $1 RETU
 -- name: advance_job
 -- Progress, cursor and a new lease, in the transaction that did the work.
 UPDATE jobs
-SET position = $2, removed = $3, failed = $4, reasons = $5, failures = 0,
+SET position = $2, removed = $3, failed = $4, reasons = $5, walked = $7, failures = 0,
     leased_until = clock_timestamp() + $6::interval, revision = revision + 1
 WHERE id = $1;
 
 -- name: conclude_job
 -- A terminal state; what was not reached is counted, so that total = removed + failed.
 UPDATE jobs
-SET status = $2, removed = $3, failed = $4, reasons = $5, error_code = $6, error_message = $7,
+SET status = $2, removed = $3, failed = $4, reasons = $5, error_code = $6, error_message = $7, position = $8,
     leased_until = NULL, deliver_at = NULL, relayed_until = NULL, delivered_at = NULL,
     finished_at = clock_timestamp(), revision = revision + 1
 WHERE id = $1 AND finished_at IS NULL;
@@ -177,10 +177,11 @@ FROM jobs WHERE parent_id = ANY($1::bigint[]) ORDER BY id;
 
 -- name: expire_jobs
 -- Moves jobs past their keep time to tombstones, oldest first. A job goes only after those that tell about it have
--- ended, and takes them along.
+-- ended, and takes them along; and only after what it deleted is gone, since that is kept under its name.
 WITH expired AS (
     SELECT id FROM jobs j
     WHERE finished_at < clock_timestamp() - $1::interval AND parent_id IS NULL
+      AND (undo_until IS NULL OR purged_at IS NOT NULL)
       AND NOT EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id AND c.finished_at IS NULL)
     ORDER BY finished_at LIMIT $2
     FOR UPDATE SKIP LOCKED
@@ -203,3 +204,15 @@ DELETE FROM job_tombstones WHERE expired_at < clock_timestamp() - $1::interval;
 -- Wakes the relay through LISTEN. Only for staging from the command line, which has no Redis: NOTIFY makes commits
 -- queue behind each other, so the busy paths do without it.
 SELECT pg_notify('penstock_staged', '');
+
+-- name: find_undo
+-- The undo of a job, if one was ever accepted.
+SELECT public_id FROM jobs WHERE undoes = $1;
+
+-- name: read_revisions
+-- What watchers compare with what they last showed.
+SELECT id, revision FROM jobs WHERE id = ANY($1::bigint[]);
+
+-- name: is_undoable
+-- Whether what the job deleted is still kept, by the database's clock; the job is locked, so the pruner waits.
+SELECT undo_until > clock_timestamp() AND purged_at IS NULL FROM jobs WHERE id = $1;

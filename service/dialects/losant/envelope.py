@@ -17,8 +17,10 @@ STATUSES: dict[type[errors.PenstockError], tuple[int, str]] = {
     errors.AlreadyExists: (400, "AlreadyExists"),
     errors.Conflict: (400, "Validation"),
     errors.VersionProtected: (400, "Validation"),
+    errors.PreconditionFailed: (412, "PreconditionFailed"),
     errors.IdempotencyMismatch: (422, "Validation"),
     errors.Unavailable: (503, "ServiceUnavailable"),
+    errors.TooSlow: (503, "ServiceUnavailable"),
 }
 
 INTERNAL = Answer(500, {"type": "InternalServerError", "message": "Something went wrong on our side."})
@@ -26,5 +28,5 @@ INTERNAL = Answer(500, {"type": "InternalServerError", "message": "Something wen
 
 def render_error(error: errors.PenstockError) -> Answer:
     status, kind = STATUSES[type(error)]
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
     return Answer(status, {"type": kind, "message": error.message}, headers)

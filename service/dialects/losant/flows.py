@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.domain.etags import render_etag
 from core.domain.flows import FlowChange
 from core.domain.identifiers import hex_id, parse_hex_id
 from core.operations import deletions, flows
@@ -47,12 +48,12 @@ async def create_flow(call: Call) -> Answer:
         flow_class=call.body.get("flow_class", "cloud"),
         enabled=call.body.get("enabled", True),
     )
-    return Answer(201, render_flow(flow))
+    return Answer(201, render_flow(flow), {"ETag": render_etag(flow.revision)})
 
 
 async def read_flow(call: Call) -> Answer:
     flow = await flows.read_flow(call.principal, call.database, application_of(call), flow_of(call))
-    return Answer(200, render_flow(flow))
+    return Answer(200, render_flow(flow), {"ETag": render_etag(flow.revision)})
 
 
 async def change_flow(call: Call) -> Answer:
@@ -65,8 +66,10 @@ async def change_flow(call: Call) -> Answer:
         deploy=None if default is None else parse_hex_id(default) or 0,
         undeploy="default_version_id" in call.body and default is None,
     )
-    flow = await flows.change_flow(call.principal, call.database, application_of(call), flow_of(call), change)
-    return Answer(200, render_flow(flow))
+    flow = await flows.change_flow(
+        call.principal, call.database, application_of(call), flow_of(call), change, etag=call.if_match
+    )
+    return Answer(200, render_flow(flow), {"ETag": render_etag(flow.revision)})
 
 
 async def delete_flow(call: Call) -> Answer:
@@ -77,6 +80,7 @@ async def delete_flow(call: Call) -> Answer:
         application_of(call),
         flow_of(call),
         public_id=call.service.terms.new_id(),
+        etag=call.if_match,
     )
     call.service.hints.staged()
     return Answer(200, {"success": True}, {"Location": f"/api/v1/jobs/{public_id}"})

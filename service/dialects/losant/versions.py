@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from core.domain.addresses import check_callback_url, check_recipient
+from core.domain.documents import parse_json
 from core.domain.errors import Invalid
+from core.domain.etags import render_etag
 from core.domain.identifiers import hex_id
-from core.domain.query import parse_query
-from core.domain.versions import NewVersion
+from core.domain.query import EVERYTHING, Glob, Selection, parse_query
+from core.domain.versions import NewVersion, Version, VersionChange
 from core.operations import deletions, versions
-from schemas.losant import content_of, render_list, render_version
+from core.store.flow_versions import Order
+from schemas.losant import MOST_QUERY, content_of, render_list, render_version
 from service.calls import Answer, Call, computed
 from service.dialects.losant.flows import application_of, flow_of
 from service.keys import idempotency_key
-
-MOST_QUERY_BYTES = 262_144
-"""The largest query taken. The bounds on its conditions would allow no more than this anyway."""
+from service.waiting import ended_within, preferred_wait
 
 
 def version_of(call: Call) -> str:
@@ -27,16 +28,11 @@ async def list_versions(call: Call) -> Answer:
     application_id, flow_id = application_of(call), flow_of(call)
     page, per_page = call.query["page"], call.query["per_page"]
     direction = call.query["sort_direction"] or "asc"
+    order = Order(call.query["sort_field"], direction.lower() == "desc", per_page, page * per_page)
     found, total, flow_class = await versions.list_versions(
-        call.principal,
-        call.database,
-        application_id,
-        flow_id,
-        sort=call.query["sort_field"],
-        descending=direction.lower() == "desc",
-        page=page,
-        per_page=per_page,
+        call.principal, call.database, application_id, flow_id, await _selection(call), order
     )
+    asked = {"filter": "filter", "filterField": "filter_field"}
     body = render_list(
         [render_version(version, application_id, flow_class) for version in found],
         totalCount=total,
@@ -46,8 +42,17 @@ async def list_versions(call: Call) -> Answer:
         sortDirection=direction,
         applicationId=hex_id(application_id),
         flowId=hex_id(flow_id),
+        **{shown: call.query[name] for shown, name in asked.items() if name in call.query},
     )
     return Answer(200, body)
+
+
+async def _selection(call: Call) -> Selection:
+    """`query` overrides the filter; a blank filter is none."""
+    text = call.query.get("query")
+    if text:
+        return await computed(len(text), lambda: parse_query(parse_json(text, "query")))
+    return Glob(call.query["filter"]) if call.query.get("filter") else EVERYTHING
 
 
 async def create_version(call: Call) -> Answer:
@@ -66,8 +71,9 @@ async def create_version(call: Call) -> Answer:
         new,
         replace=call.query["allow_replacement"],
         keep=call.service.keep,
+        etag=call.if_match,
     )
-    return Answer(201, render_version(version, application_id, flow.flow_class))
+    return Answer(201, render_version(version, application_id, flow.flow_class), _etag(version))
 
 
 async def read_version(call: Call) -> Answer:
@@ -75,7 +81,22 @@ async def read_version(call: Call) -> Answer:
     version, flow_class = await versions.read_version(
         call.principal, call.database, application_id, flow_of(call), version_of(call)
     )
-    return Answer(200, render_version(version, application_id, flow_class))
+    return Answer(200, render_version(version, application_id, flow_class), _etag(version))
+
+
+async def change_version(call: Call) -> Answer:
+    application_id = application_of(call)
+    change = VersionChange(notes=call.body.get("notes"), enabled=call.body.get("enabled"))
+    version, flow_class = await versions.change_version(
+        call.principal,
+        call.database,
+        application_id,
+        flow_of(call),
+        version_of(call),
+        change,
+        etag=call.if_match,
+    )
+    return Answer(200, render_version(version, application_id, flow_class), _etag(version))
 
 
 async def delete_version(call: Call) -> Answer:
@@ -86,31 +107,54 @@ async def delete_version(call: Call) -> Answer:
         flow_of(call),
         version_of(call),
         keep=call.service.keep,
+        etag=call.if_match,
     )
     return Answer(200, {"success": True})
 
 
 async def delete_versions(call: Call) -> Answer:
-    """Accepts a bulk delete: the set is fixed when this answers, and nothing of it is deleted yet."""
+    """Accepts a bulk delete: the set is fixed when this answers, and nothing of it is deleted yet.
+
+    With `dryRun` nothing is written; with `Prefer: wait=N` the answer is the outcome if there is one in time.
+    """
+    request = _request(call)
+    if call.query["dry_run"]:
+        return await _preview(call, request)
     public_id = await deletions.accept_deletion(
         call.principal,
         call.database,
         application_of(call),
         flow_of(call),
-        _request(call),
+        request,
         public_id=call.service.terms.new_id(),
         key=idempotency_key(call),
     )
     call.service.hints.staged()
-    location = f"/api/v1/jobs/{public_id}"
+    location = {"Location": f"/api/v1/jobs/{public_id}"}
+    if seconds := preferred_wait(call):
+        job = await ended_within(call, public_id, seconds)
+        if job is not None:
+            return Answer(200, {"removed": job.removed, "failed": job.failed}, location)
     answer = {"success": True, "jobQueued": True, "jobId": public_id}
-    return Answer(202, answer, {"Location": location, "Retry-After": "1"})
+    return Answer(202, answer, {**location, "Retry-After": "1"})
+
+
+async def _preview(call: Call, request: deletions.DeletionRequest) -> Answer:
+    preview = await deletions.preview_deletion(
+        call.principal, call.database, application_of(call), flow_of(call), request.query
+    )
+    sample = [{"id": hex_id(number), "version": name} for number, name in preview.sample]
+    return Answer(200, {"matched": preview.matched, "protected": preview.protected, "sample": sample})
+
+
+def _etag(version: Version) -> dict[str, str]:
+    return {"ETag": render_etag(version.revision)}
 
 
 def _request(call: Call) -> deletions.DeletionRequest:
     text = call.document.texts["query"]
-    if len(text.encode()) > MOST_QUERY_BYTES:
-        raise Invalid(f"must have at most {MOST_QUERY_BYTES} bytes", "query")
+    if len(text) > MOST_QUERY:
+        raise Invalid(f"must have at most {MOST_QUERY} characters", "query")
     email, url = call.body.get("email"), call.body.get("callback_url")
     return deletions.DeletionRequest(
         query=parse_query(call.body["query"]),

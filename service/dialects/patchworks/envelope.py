@@ -19,8 +19,10 @@ STATUSES: dict[type[errors.PenstockError], int] = {
     errors.AlreadyExists: 409,
     errors.Conflict: 409,
     errors.VersionProtected: 409,
+    errors.PreconditionFailed: 412,
     errors.IdempotencyMismatch: 422,
     errors.Unavailable: 503,
+    errors.TooSlow: 503,
 }
 
 INTERNAL = Answer(500, {"message": "Server Error"})
@@ -31,7 +33,7 @@ def render_error(error: errors.PenstockError) -> Answer:
     body: dict[str, Any] = {"message": "Unauthenticated." if status == 401 else error.message}
     if isinstance(error, errors.Invalid) and error.path:
         body["errors"] = {error.path: [error.problem]}
-    return Answer(status, body, {"Retry-After": "1"} if status == 503 else {})
+    return Answer(status, body, {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {})
 
 
 def page(rows: list[Any], *, path: str, query: dict[str, str], number: int, per_page: int, total: int) -> Answer:

@@ -20,6 +20,7 @@ from tests.support.arrangements import make_sibling
 from tests.support.machinery import Machinery
 from tests.support.paths import flow_path, job_logs_path, versions_path
 from tests.support.tenants import Tenant
+from tests.support.trash import empty_trash
 
 
 async def record(tenant: Tenant, name: str) -> Job:
@@ -191,6 +192,7 @@ async def test_an_expired_entry_is_gone_and_another_applications_is_unknown(
     name = await accept(tenant, 1)
     number = hex_id((await record(tenant, name)).id)
     await machinery.drain()
+    await empty_trash(database)
     assert await jobs.expire_jobs(database, older_than=timedelta(0), limit=10) == 1
     sibling = await make_sibling(tenant)
     gone = "This job ended too long ago to be read; its record has expired."

@@ -23,6 +23,7 @@ from tests.support.machinery import Machinery
 from tests.support.paths import flow_path
 from tests.support.receiver import Receiver
 from tests.support.tenants import Tenant
+from tests.support.trash import empty_trash
 
 JOBS = "/api/v1/jobs"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -70,6 +71,7 @@ async def test_a_job_tells_its_whole_story_from_queued_to_completed(
     name = await accept(tenant, 3, email="ops@example.com")
     queued = await read(api, name)
     address = f"{settings.public_url}{JOBS}/{name}"
+    of_items = {"results": f"{address}/results", "events": f"{address}/events"}
     assert INSTANT.fullmatch(queued["created_at"])
     assert queued == {
         "id": name,
@@ -85,7 +87,7 @@ async def test_a_job_tells_its_whole_story_from_queued_to_completed(
         "finished_at": None,
         "undo_until": None,
         "notifications": [],
-        "links": {"self": address, "cancel": f"{address}/cancel"},
+        "links": {"self": address, "cancel": f"{address}/cancel", **of_items},
     }
 
     await start(machinery, name, items=2)
@@ -118,7 +120,7 @@ async def test_a_job_tells_its_whole_story_from_queued_to_completed(
                 "error": None,
             }
         ],
-        "links": {"self": address},
+        "links": {"self": address, **of_items, "undo": f"{address}/undo"},
     }
     assert INSTANT.fullmatch(ended["finished_at"])
 
@@ -292,6 +294,7 @@ async def test_an_expired_job_is_gone_and_one_that_never_was_is_unknown(
     await machinery.drain()
     number = (await jobs.read_job(tenant.principal, database, name)).id
     letter = (await read(api, name))["notifications"][0]["job"]
+    await empty_trash(database)
     assert await jobs.expire_jobs(database, older_than=timedelta(0), limit=10) == 1
 
     message = {"message": "This job ended too long ago to be read; its record has expired."}
@@ -323,7 +326,7 @@ async def test_a_queued_job_is_cancelled_at_once(api: Api, tenant: Tenant, machi
     job = answer.json["data"]
     assert (answer.status, job["status"], job["started_at"]) == (200, "cancelled", None)
     assert job["result"] == {"matched": 3, "removed": 0, "failed": 3, "reasons": {"not_attempted": 3}}
-    assert job["links"] == {"self": job["links"]["self"]}
+    assert set(job["links"]) == {"self", "results", "events"}, "nothing was removed, so nothing can be undone"
     assert answer.headers["ETag"] == (await api.get(f"{JOBS}/{name}")).headers["ETag"]
     assert await machinery.drain() == ["done"], "the letter goes out, the deletion never starts"
     assert await tenant.names(flow) == ["v1", "v2", "v3"]

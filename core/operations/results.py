@@ -1,0 +1,28 @@
+"""What became of each item of a job."""
+
+from __future__ import annotations
+
+from core.domain.access import Principal
+from core.domain.errors import NotFound
+from core.domain.jobs import DELETION_KINDS, JobItem, JobKind
+from core.operations.jobs import read_job
+from core.store import job_items
+from core.store.database import Database
+
+
+async def read_results(
+    principal: Principal, database: Database, name: str, *, first: int, limit: int
+) -> tuple[list[JobItem], int]:
+    """Items `first`, counted from 0, to `first + limit - 1`, in id order, and how many there are.
+
+    A deletion has one item for every version it matched; an undo has those that did not come back. Raises what
+    read_job raises, and NotFound for jobs that are not about items.
+    """
+    job = await read_job(principal, database, name)
+    async with database.connection() as connection:
+        if job.kind in DELETION_KINDS:
+            last = min(first + limit, job.total or 0) - 1
+            return await job_items.list_items(connection, job, first=first, last=last), job.total or 0
+        if job.kind is JobKind.UNDO_DELETION:
+            return await job_items.list_failed(connection, job.id, limit=limit, offset=first), job.failed
+    raise NotFound("This job has no items.")
