@@ -12,7 +12,6 @@ from rich.table import Column, Table
 from cli.errors import StartError
 from cli.target import operator, with_database
 from cli.watch import watch
-from core.domain.identifiers import PUBLIC_ID_LENGTH
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.operations import jobs as operations
 from core.operations import undo
@@ -44,28 +43,18 @@ def list_jobs(status: str | None, limit: int) -> None:
     async def work(database: Database, _: Settings) -> list[Job]:
         return await operations.list_recent_jobs(database, status, limit)
 
-    table = Table(
-        Column("job", no_wrap=True, min_width=PUBLIC_ID_LENGTH),
-        "company",
-        "kind",
-        "status",
-        "done",
-        "attempts",
-        "accepted",
-        "error",
-        box=None,
-    )
+    # Seven columns fit into 80 characters; only the last two may be folded.
+    columns = ("job", "kind", "status", "done", "accepted", "error", "company")
+    table = Table(*(Column(name, no_wrap=name not in ("error", "company")) for name in columns), box=None)
     for job in with_database(work):
-        done = "" if job.total is None else f"{job.done}/{job.total}"
         table.add_row(
             job.public_id,
-            str(job.company_id),
             job.kind,
             f"[{COLOURS[job.status]}]{job.status}[/]",
-            done,
-            str(job.attempts),
-            _time(job.created_at),
+            "" if job.total is None else f"{job.done}/{job.total}",
+            job.created_at.astimezone(UTC).strftime("%m-%d %H:%M:%S"),
             job.error_code or "",
+            str(job.company_id),
         )
     Console().print(table)
 
