@@ -31,6 +31,12 @@ SMOKE_SECONDS = 120
 """After this a bench is stuck rather than slow."""
 
 
+def _known(name: str) -> str:
+    if name not in BENCHES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(BENCHES)}")
+    return name
+
+
 async def main(names: list[str], *, smoke: bool) -> None:
     for name in names:
         began = time.monotonic()
@@ -44,6 +50,6 @@ async def main(names: list[str], *, smoke: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="small sizes: results are checked, times are not")
-    parser.add_argument("names", metavar="name", nargs="*", choices=[*BENCHES, []], help=", ".join(BENCHES))
+    parser.add_argument("names", metavar="name", nargs="*", type=_known, help=f"{', '.join(BENCHES)}; all if none")
     given = parser.parse_args()
     asyncio.run(main(given.names or list(BENCHES), smoke=given.smoke))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-__all__ = ["median", "milliseconds", "print_table", "quantile", "spread", "verdict"]
+__all__ = ["Judge", "median", "milliseconds", "print_table", "quantile", "spread"]
 
 
 def quantile(samples: Sequence[float], share: float) -> float:
@@ -23,14 +23,23 @@ def spread(samples: Sequence[float]) -> str:
     return f"{min(samples):,.0f}-{max(samples):,.0f}"
 
 
-def verdict(met: bool) -> str:
-    return "met" if met else "MISSED"
+class Judge:
+    """Says whether a target was met; says nothing where the sizes are too small for the times to mean anything."""
+
+    def __init__(self, *, judges: bool) -> None:
+        self._judges = judges
+
+    def __call__(self, met: bool) -> str:
+        if not self._judges:
+            return "-"
+        return "met" if met else "MISSED"
 
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The first column to the left, figures to the right."""
+    """The first column to the left, figures to the right. Shown at once, also through a pipe."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    print(f"\n{title}")
+    lines = [f"\n{title}"]
     for row in [head, ["-" * width for width in widths], *rows]:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        print("  " + "  ".join(cells))
+        lines.append("  " + "  ".join(cells).rstrip())
+    print("\n".join(lines), flush=True)
