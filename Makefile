@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVED := tests/store tests/operations tests/worker tests/api
 
-.PHONY: help run demo test check bench bench-smoke faults test-system-servers test-pooler test-samples schema clean-data
+.PHONY: help run demo test check bench bench-smoke faults test-tools test-system-servers test-pooler test-samples schema clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -14,14 +14,17 @@ run: ## start Penstock with its own PostgreSQL, Valkey and mail catcher; Ctrl-C 
 demo: ## watch a bulk delete from beginning to end, on the running Penstock or one of its own
 	@$(PYTHON) cli/bootstrap.py && exec $(BIN)/penstock demo
 
-test: ## every test but the fault tests
-	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest -n 2 --dist loadgroup --ignore tests/faults
+test: ## every test that needs nothing but Python and make
+	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest -n 2 --dist loadgroup --ignore tests/faults -m "not needs_tools"
+
+test-tools: ## those that need curl and openssl
+	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/architecture tests/worker -m needs_tools
 
 test-system-servers: ## those that touch a server, on the PostgreSQL and Valkey or Redis of this machine
-	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_SERVERS=system $(BIN)/pytest -n 2 --dist loadgroup $(SERVED)
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_SERVERS=system $(BIN)/pytest -n 2 --dist loadgroup -m "not needs_tools" $(SERVED)
 
 test-pooler: ## those that touch PostgreSQL, through PgBouncer in transaction mode
-	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_POOLER=pgbouncer $(BIN)/pytest -n 2 --dist loadgroup $(SERVED)
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_POOLER=pgbouncer $(BIN)/pytest -n 2 --dist loadgroup -m "not needs_tools" $(SERVED)
 
 test-samples: ## exported workflows come back as they were sent: SAMPLES=folder of *.json
 	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_SAMPLES="$(SAMPLES)" $(BIN)/pytest tests/samples

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +26,7 @@ PASTE_SECONDS = 30.0
 """Seven requests of curl, each a process of its own."""
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the curl program is not installed")
+@pytest.mark.needs_tools
 async def test_the_commands_of_the_readme(
     api: Api, tenant: Tenant, machinery: Machinery, smtp: SmtpCatcher, tmp_path: Path
 ) -> None:

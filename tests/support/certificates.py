@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
-
-import pytest
 
 
 class Certificate(NamedTuple):
@@ -19,9 +16,7 @@ class Certificate(NamedTuple):
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """Writes key and certificate into `folder`; skips the test where there is no openssl program."""
-    if shutil.which("openssl") is None:
-        pytest.skip("the openssl program is not installed")
+    """Writes key and certificate into `folder`. Tests that call this are marked `needs_tools`."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",

@@ -107,6 +107,7 @@ async def test_the_standard_library_receives_the_same_bytes() -> None:
     assert head(ours.content) == head(theirs.content)
 
 
+@pytest.mark.needs_tools
 @pytest.mark.parametrize("at_once", [False, True])
 async def test_an_encrypted_connection_wants_a_certificate_we_trust(at_once: bool, tmp_path: Path) -> None:
     server, client = make_certificate(tmp_path)

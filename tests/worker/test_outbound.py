@@ -140,6 +140,7 @@ async def test_endless_heads_end(content: bytes) -> None:
     assert isinstance(failure, TransientFailure)
 
 
+@pytest.mark.needs_tools
 async def test_https_wants_a_certificate_we_trust(tmp_path: Path) -> None:
     server, client = make_certificate(tmp_path)
     async with Receiver(tls=server) as receiver:
