@@ -138,8 +138,7 @@ async def set_total(connection: Connection, job_id: int, total: int) -> None:
 
 async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int) -> list[Delivery]:
     """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost."""
-    await connection.execute("SET LOCAL synchronous_commit TO off")
-    await connection.execute(_SERIALIZE_RELAYS)
+    await connection.fetchrow(_SERIALIZE_RELAYS)
     rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap)
     return [build(Delivery, row) for row in rows]
 
