@@ -10,8 +10,10 @@ servers     PostgreSQL and Valkey of our own, and the facts
 report      medians, quantiles, tables
 tenants     companies, flows, and many versions at once
 documents   workflows of about 2 kB
-children    programs that do one thing when told to: their time and memory are their own
+children    programs that do one thing when told to, so that their time and memory are their own
+job_runner  one of them: a worker's tools, runner and handlers, for one job
 bystander   one row at a time beside whatever runs
 roles       the real API, scheduler and worker as processes
-raw_delete  the peer of bulk_delete, and stock_arq the peer of queue_latency
+raw_delete  another: the peer of bulk_delete
+stock_arq   the peer of queue_latency
 """

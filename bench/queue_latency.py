@@ -59,7 +59,7 @@ class Size:
     idle: float
 
 
-FULL = Size(companies=40, rounds=4, jobs=200, per_second=50, singles=3, idle=60)
+FULL = Size(companies=40, rounds=4, jobs=200, per_second=50, singles=5, idle=60)
 SMOKE = Size(companies=5, rounds=1, jobs=20, per_second=50, singles=1, idle=1)
 
 

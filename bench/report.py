@@ -24,7 +24,7 @@ def spread(samples: Sequence[float]) -> str:
 
 
 class Judge:
-    """Says whether a target was met; says nothing where the sizes are too small for the times to mean anything."""
+    """Says whether a target was met; says nothing about sizes the target is not about."""
 
     def __init__(self, *, judges: bool) -> None:
         self._judges = judges
