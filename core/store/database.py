@@ -32,7 +32,15 @@ IDLE_SECONDS = 10.0
 """A transaction that says nothing for this long belongs to a process that hangs or was stopped. PostgreSQL then ends
 it, which frees its locks before the lease of its job runs out: a job whose row stays locked could never be rescued."""
 
-_LIMIT_IDLE = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS:.0f}s'"
+GONE_SECONDS = 2.0
+"""How soon PostgreSQL notices that the client of a running statement has died. By itself it looks only when it has
+something to send: a session that waits for a lock would keep its own, and so its job, for as long as that takes."""
+
+_LIMITS = {
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS:.0f}s",
+    "client_connection_check_interval": f"{GONE_SECONDS:.0f}s",
+}
+_LIMIT_TRANSACTION = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in _LIMITS.items())
 
 _log = structlog.get_logger()
 
@@ -84,7 +92,7 @@ class Database:
             try:
                 async with self.connection() as connection, connection.transaction():
                     if self._pooled:
-                        await connection.execute(_LIMIT_IDLE)
+                        await connection.execute(_LIMIT_TRANSACTION)
                     return await work(connection)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
                 if attempt == MOST_TRIES:
@@ -136,7 +144,7 @@ async def _open_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[a
 def _session(role: str, *, pooled: bool) -> dict[str, str]:
     """Settings of a connection. A pooler shares its connections, so there they are made in each transaction."""
     named = {"application_name": f"penstock {role}"}
-    return named if pooled else {**named, "idle_in_transaction_session_timeout": f"{IDLE_SECONDS:.0f}s"}
+    return named if pooled else {**named, **_LIMITS}
 
 
 async def limit_statements(connection: Connection, seconds: float) -> None:

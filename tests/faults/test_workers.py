@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
 
+import asyncpg
 import pytest
 from arq.constants import in_progress_key_prefix
 
@@ -12,22 +15,23 @@ from core.store.queries import query
 from tests.faults import unguarded
 from tests.faults.conftest import NewGround, Promise
 from tests.faults.deletion import RECOVERY_SECONDS, Deletion, Progress
-from tests.faults.ground import Ground
+from tests.faults.ground import Ground, Lock
 from tests.support.roles import Role
 from tests.support.waiting import now
 from tests.support.wire import Wire
 
 
 async def test_killed_three_times(new_ground: NewGround, promise: Promise) -> None:
-    """worker killed -9 three times in a deletion of 20,000
+    """worker killed -9 three times in a deletion of 30,000
 
-    Somewhere while it works, while a batch waits, and between the work of a batch and its commit.
+    Somewhere while it works, while a batch waits for what somebody else keeps, and between the work of a batch and its
+    commit.
     """
     ground, other = await new_ground(), await new_ground()
     _, _, worker = await asyncio.gather(ground.start("api"), ground.start("scheduler"), ground.start("worker"))
     async with other.relaying():
         abandoned = await _abandon(other)
-        deletion = await ground.delete(20_000, locks=(0.3, 0.5, 0.7))
+        deletion = await ground.delete(30_000, locks=(0.3, 0.5, 0.7))  # further apart than the largest batch
         recoveries = []
         for strike in (_kill_working, _kill_waiting, _kill_uncommitted):
             before = await strike(deletion, worker)
@@ -90,7 +94,7 @@ async def test_stopped_past_its_lease(new_ground: NewGround, promise: Promise) -
 async def test_told_to_end(ground: Ground, promise: Promise) -> None:
     """worker told to end in the middle of a deletion"""
     _, _, worker = await asyncio.gather(ground.start("api"), ground.start("scheduler"), ground.start("worker"))
-    deletion = await ground.delete(3_000, locks=(0.5,))
+    deletion = await ground.delete(3_000, locks=(0.1,))  # in the first batch, which never is all of it
     await deletion.locks[0].waited_for()
     successor = await ground.start("worker")
     began = now()
@@ -102,7 +106,7 @@ async def test_told_to_end(ground: Ground, promise: Promise) -> None:
     account = await deletion.accounted()
     assert handed_over < 5
 
-    killed = await ground.delete(3_000, locks=(0.5,))
+    killed = await ground.delete(3_000, locks=(0.1,))
     await _kill_waiting(killed, successor)
     began = now()
     await asyncio.gather(ground.start("worker"), killed.resumed(1))
@@ -135,6 +139,31 @@ async def test_killed_before_it_claims(ground: Ground, promise: Promise) -> None
     )
 
 
+async def test_killed_beside_a_lock(new_ground: NewGround, promise: Promise) -> None:
+    """worker killed -9 while it waits for a row that somebody else keeps"""
+    ground, other = await new_ground(), await new_ground()
+    _, _, worker = await asyncio.gather(ground.start("api"), ground.start("scheduler"), ground.start("worker"))
+    unnoticed = await _die_unnoticed(other)
+    deletion = await ground.delete(300, locks=(0.5,))
+    await deletion.locks[0].waited_for()
+    await worker.kill()
+    began = now()
+    await asyncio.gather(ground.start("worker"), deletion.resumed(1))
+    recovery = now() - began
+    assert recovery <= RECOVERY_SECONDS
+    deletion.locks[0].release()
+    account = await deletion.accounted()
+
+    assert (await other.rescuer.run_once()).expired == 0
+    unnoticed.release()
+    await other.session_is(unnoticed.waiting, "gone")
+    await other.finish()
+    promise.kept(
+        f"{account}; recovery {recovery:.1f} s",
+        control=f"not looking for its client, a session kept the job {recovery:.0f} s, and would until it got the row",
+    )
+
+
 async def _outcome(worker: Role, deletion: Deletion) -> object:
     """How the worker's attempt at this deletion ended, in its own word."""
     return (await worker.said("A job attempt ended.", job=deletion.job_id))["outcome"]
@@ -158,6 +187,35 @@ async def _wake_without_fence(ground: Ground) -> str:
     assert (wrong.status, wrong.removed, wrong.reasons, removed) == ("completed", 200, {"gone": 100}, 300)
     await ground.finish()
     return f"without the fence {removed} were removed and {wrong.removed} accounted"
+
+
+@dataclass(frozen=True)
+class _Unnoticed:
+    """A session that has a job's row, waits for `lock`, and whose client has died."""
+
+    lock: Lock
+    waiting: int
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+async def _die_unnoticed(ground: Ground) -> _Unnoticed:
+    """With PostgreSQL's own settings instead of ours. The lease has run out, so only the row's lock is in the way."""
+    deletion = await ground.stage(300)
+    claimed = await deletion.claim()
+    await deletion.expire_lease()
+    kept = deletion.version_ids[150]
+    lock = await ground.lock_version(kept)
+    client = await asyncpg.connect(ground.database_url)
+    await client.execute("BEGIN")
+    await client.fetch(query("jobs.hold_job"), claimed.id, claimed.attempt)
+    waiting = asyncio.create_task(client.execute("SELECT FROM flow_versions WHERE id = $1 FOR UPDATE", kept))
+    session = await lock.waited_for()
+    client.terminate()
+    with suppress(asyncpg.InterfaceError, asyncpg.ConnectionDoesNotExistError):
+        await waiting
+    return _Unnoticed(lock, session)
 
 
 async def _abandon(ground: Ground) -> Deletion:
