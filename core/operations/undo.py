@@ -8,7 +8,7 @@ from core.domain.jobs import DELETION_KINDS, ClaimedJob, Job, JobKind, JobStatus
 from core.domain.versions import TrashEntry
 from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
 from core.operations.flows import FLOW_UNKNOWN
-from core.operations.jobs import JOB_UNKNOWN
+from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
 from core.store import audit_events, deleted_versions, flow_versions, flows, job_items, jobs
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
@@ -137,7 +137,7 @@ async def _require_undoable(connection: Connection, locked: LockedJob) -> None:
     if held.undo_until is None:
         raise Conflict("This job removed nothing, so there is nothing to undo.")
     if not await jobs.is_undoable(connection, held.id):
-        raise Conflict("The time in which this job could be undone is over.")
+        raise Conflict(UNDO_TOO_LATE)
 
 
 async def _restore(connection: Connection, held: HeldJob, limit: int) -> int:

@@ -14,7 +14,6 @@ from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination, Selection
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
-from core.store.flows import LockedFlow
 from core.store.predicates import compile_query, compile_selection
 from core.store.queries import query
 from core.store.rows import build
@@ -33,7 +32,6 @@ _KEEP_REPLACED = query("flow_versions.keep_replaced")
 _DELETE_BATCH = query("flow_versions.delete_batch")
 _EXPLAIN_LEFT = query("flow_versions.explain_left")
 _LIST = query("flow_versions.list_versions")
-_FIX_SET = query("flow_versions.fix_set")
 _COUNT = query("flow_versions.count_versions")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
@@ -179,16 +177,6 @@ async def delete_batch(
         return []
     rows = await connection.fetch(_EXPLAIN_LEFT, company_id, left)
     return [FailedItem(row["version_id"], row["name"], Reason(row["reason"])) for row in rows]
-
-
-async def fix_set(
-    connection: Connection, job_id: int, company_id: int, flow: LockedFlow, matching: Combination, chunk: int
-) -> int:
-    """Stores the (id, revision) pairs a query matches as the job's chunks; returns how many there are."""
-    predicate = compile_query(matching, first=5, constants=flow.constants)
-    statement = _FIX_SET.replace(_HERE, predicate.sql)
-    sizes = await connection.fetch(statement, job_id, company_id, flow.id, chunk, *predicate.parameters)
-    return sum(row["size"] for row in sizes)
 
 
 async def preview(connection: Connection, company_id: int, flow: Flow, matching: Combination, sample: int) -> Preview:

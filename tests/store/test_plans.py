@@ -38,7 +38,10 @@ async def crowded(tenant: Tenant, database: Database) -> tuple[int, int]:
 
 async def plan(database: Database, sql: str, *arguments: object) -> str:
     async with database.connection() as connection:
+        attempt = connection.transaction()
+        await attempt.start()
         rows = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {sql}", *arguments)
+        await attempt.rollback()
     return "\n".join(row[0] for row in rows)
 
 
@@ -58,11 +61,10 @@ async def test_fixing_the_set_of_a_small_flow_reads_only_it(
     tenant: Tenant, database: Database, crowded: tuple[int, int]
 ) -> None:
     company_id, flow_id = crowded
-    predicate = compile_query(parse_query({"version": {"$ne": "v1"}}), first=5, constants={})
-    sql = query("flow_versions.fix_set").replace("/* query */ TRUE", predicate.sql)
-    async with database.connection() as connection:
-        job_id = await connection.fetchval("SELECT id FROM jobs LIMIT 1")
-    text = await plan(database, sql, job_id, company_id, flow_id, 5000, *predicate.parameters)
+    predicate = compile_query(parse_query({"version": {"$ne": "v1"}}), first=11, constants={})
+    sql = query("job_items.stage_with_set").replace("/* query */ TRUE", predicate.sql)
+    job = ("planned-job-000000001", company_id, None, flow_id, "delete_versions", "bulk", "{}", "apiToken", 1, 5000)
+    text = await plan(database, sql, *job, *predicate.parameters)
     assert rows_touched(text) <= 20, text
 
 

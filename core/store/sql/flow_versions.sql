@@ -156,16 +156,3 @@ SELECT * FROM flow_versions v
 WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE
 ORDER BY /* order */ v.id
 LIMIT $3 OFFSET $4;
-
--- name: fix_set
--- Fixes the set of a bulk delete: what the compiled query, put in here, matches now. The flow is locked, so nothing
--- joins the set while it is read; a cut-off by highest id would be wrong, since ids commit out of order.
-INSERT INTO job_chunks (job_id, ordinal, version_ids, revisions)
-SELECT $1, ordinal, array_agg(id ORDER BY id), array_agg(revision ORDER BY id)
-FROM (
-    SELECT v.id, v.revision, ((row_number() OVER (ORDER BY v.id) - 1) / $4)::integer AS ordinal
-    FROM flow_versions v
-    WHERE v.company_id = $2 AND v.flow_id = $3 AND v.status <> 'Draft' AND /* query */ TRUE
-) AS numbered
-GROUP BY ordinal
-RETURNING cardinality(version_ids) AS size;

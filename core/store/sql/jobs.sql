@@ -12,10 +12,6 @@ INSERT INTO jobs (public_id, company_id, application_id, flow_id, parent_id, kin
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'failed', clock_timestamp(), $11, $12)
 RETURNING id;
 
--- name: set_total
--- How many items the accepted set has; still the accepting transaction.
-UPDATE jobs SET total = $2 WHERE id = $1;
-
 -- name: serialize_relays
 -- One relay at a time may claim, so that the cap on running bulk jobs is exact. Released by the claim's commit, which
 -- need not reach the disk: losing it only repeats a delivery. Both in one round trip, since every job waits for it.
@@ -213,6 +209,10 @@ SELECT public_id FROM jobs WHERE undoes = $1;
 -- name: read_revisions
 -- What watchers compare with what they last showed.
 SELECT id, revision FROM jobs WHERE id = ANY($1::bigint[]);
+
+-- name: give_up_undo
+-- An ended undo no longer stands for its deletion, which has only one; its arguments still name it.
+UPDATE jobs SET undoes = NULL WHERE id = $1 AND company_id = $2 AND finished_at IS NOT NULL;
 
 -- name: is_undoable
 -- Whether what the job deleted is still kept, by the database's clock; the job is locked, so the pruner waits.
