@@ -15,7 +15,8 @@ from core.domain.flows import FLOW_CLASSES, MOST_DESCRIPTION, Flow
 from core.domain.flows import MOST_NAME as MOST_FLOW_NAME
 from core.domain.identifiers import hex_id
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.versions import MOST_NAME, MOST_NOTES, Content, Version
+from core.domain.templates import Form, Given, Hole, Template
+from core.domain.versions import MOST_NAME, MOST_NOTES, Content
 from schemas.fields import Body, Count, Flag, HexId, Mapped, Objects, Query, QueryFlag, Text, Word, milliseconds
 
 MOST_PAGE = 1_000
@@ -125,29 +126,37 @@ def render_flow(flow: Flow) -> dict[str, Any]:
     return shown
 
 
-def render_version(version: Version, application_id: int, flow_class: str) -> bytes:
-    """A version as JSON text: its body is joined on as it was sent, never parsed and written again."""
-    shown = {
-        "id": hex_id(version.id),
-        "flowVersionId": hex_id(version.id),
-        "flowId": hex_id(version.flow_id),
-        "applicationId": hex_id(application_id),
-        "creationDate": milliseconds(version.created_at),
-        "lastUpdated": milliseconds(version.updated_at),
-        **_authors(version),
-        "version": version.name,
-        "flowClass": flow_class,
-        "enabled": version.enabled,
-    }
-    if version.notes is not None:
-        shown["notes"] = version.notes
-    return orjson.dumps(shown)[:-1] + b"," + version.body[1:].encode()
+def _hex(column: str) -> Hole:
+    return Hole(column, Form.HEX_ID)
 
 
-def render_list(items: list[bytes], **envelope: Any) -> bytes:
-    """A page of rendered items in Losant's envelope."""
-    head = orjson.dumps({"count": len(items), **envelope})
-    return b'{"items":[' + b",".join(items) + b"]," + head[1:]
+def _author(prefix: str, column: str) -> Given:
+    """Who made or last changed a version, as far as Losant has a word for them."""
+    shown = (f',"{prefix}ById":"', _hex(f"{column}_id"), f'","{prefix}ByType":"apiToken"')
+    return Given(f"{column}_type", shown, being="apiToken")
+
+
+VERSION: Template = (
+    '{"id":"', _hex("id"),
+    '","flowVersionId":"', _hex("id"),
+    '","flowId":"', _hex("flow_id"),
+    '","applicationId":"', _hex("application_id"),
+    '","creationDate":"', Hole("created_at", Form.INSTANT),
+    '","lastUpdated":"', Hole("updated_at", Form.INSTANT),
+    '"', _author("created", "created_by"),
+    _author("lastUpdated", "updated_by"),
+    ',"version":', Hole("name", Form.JSON),
+    ',"flowClass":', Hole("flow_class", Form.JSON),
+    ',"enabled":', Hole("enabled", Form.JSON),
+    Given("notes", (',"notes":', Hole("notes", Form.JSON))),
+    ",", Hole("body", Form.MEMBERS),
+)  # fmt: skip
+"""A version: its body is joined on as it was sent, never parsed and written again."""
+
+
+def render_page(items: str, **envelope: Any) -> bytes:
+    """A page of items that are JSON already, in Losant's envelope."""
+    return b'{"items":[' + items.encode() + b"]," + orjson.dumps(envelope)[1:]
 
 
 _JOB_STATUSES = {
@@ -216,7 +225,7 @@ def _job_error(job: Job) -> dict[str, str] | None:
     return {"name": job.error_code, "message": job.error_message or ""}
 
 
-def _authors(thing: Flow | Version) -> dict[str, str]:
+def _authors(thing: Flow) -> dict[str, str]:
     """Who made and last changed it, as far as Losant has a word for them."""
     shown: dict[str, str] = {}
     if thing.created_by_type == "apiToken" and thing.created_by_id is not None:

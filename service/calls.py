@@ -13,7 +13,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from core.domain.access import Principal
+from core.domain.access import Claim, Principal
 from core.domain.documents import Document
 from core.domain.errors import PenstockError
 from core.domain.etags import Etag, parse_if_match
@@ -62,10 +62,10 @@ SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, authenticated, admitted and parsed."""
+    """One request, admitted and parsed; on a route that admits within its operation, only parsed."""
 
     service: Service
-    principal: Principal
+    caller: Principal | Claim
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
@@ -74,6 +74,18 @@ class Call:
     method: str
     raw_path: str
     raw_body: bytes
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        assert isinstance(self.caller, Principal), "this route admits within its operation"
+        return self.caller
+
+    @property
+    def claim(self) -> Claim:
+        """What the request shows of itself, for the operation to look up."""
+        assert isinstance(self.caller, Claim), "this route admits before its operation"
+        return self.caller
 
     @property
     def database(self) -> Database:

@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from core.domain.access import ActorType, Principal, admits
+from core.domain.access import ActorType, Claim, Need, Principal, admits
 from core.domain.documents import Document, parse_document
 from core.domain.errors import (
     Forbidden,
@@ -22,10 +22,10 @@ from core.domain.errors import (
     Unavailable,
 )
 from core.domain.identifiers import parse_hex_id
-from core.operations.flows import APPLICATION_UNKNOWN
+from core.operations.access import APPLICATION_UNKNOWN
 from core.store.database import UNREACHABLE
-from schemas.fields import load
-from service.auth import identify
+from schemas.fields import load, parameters
+from service.auth import claim_of, identify
 from service.calls import SERVICE, Call, computed
 from service.routes import Dialect, Route, dialect_of
 
@@ -35,36 +35,54 @@ BODY_SECONDS = 60.0
 """What a body may take to arrive: 8 MB over a line of 1 Mbit/s. Without a limit, a body that breaks off keeps its
 request for as long as the sender keeps the connection."""
 
+MOST_UNKNOWN = 4_096
+"""Bytes of an address that are read before it is known who asks: any list with a filter, and most queries."""
+
 _NOTHING = Document({}, {})
 _log = structlog.get_logger()
 
 
 def endpoint(route: Route) -> Handler:
     """The aiohttp handler of a route: authenticates, admits, reads and checks, then calls the route's own."""
-    query_schema = route.query()
+    read_query = parameters(route.query())
     body_schema = route.body() if route.body else None
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        service = request.app[SERVICE]
-        principal = await identify(request, service.database, keys=route.dialect.takes_keys)
+    async def admitted(request: web.Request) -> Principal:
+        principal = await identify(request, request.app[SERVICE].database, keys=route.dialect.takes_keys)
         _admit(route, principal, request)
+        return principal
+
+    async def answer(request: web.Request, caller: Principal | Claim) -> web.StreamResponse:
         raw = await _read(request) if body_schema else b""
         document = await computed(len(raw), lambda: parse_document(raw)) if body_schema else _NOTHING
         call = Call(
-            service=service,
-            principal=principal,
+            service=request.app[SERVICE],
+            caller=caller,
             path=request.match_info,
-            query=load(query_schema, dict(request.query)),
+            query=read_query(request.query),
             body=load(body_schema, document.value) if body_schema else {},
             document=document,
             headers=request.headers,
             method=request.method,
-            raw_path=request.rel_url.raw_path_qs,
+            raw_path=request.raw_path,
             raw_body=raw,
         )
         return await (await route.handler(call)).respond(request)
 
-    return handle
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answer(request, await admitted(request))
+
+    async def handle_claim(request: web.Request) -> web.StreamResponse:
+        claim = claim_of(request, _application(request), _need(route))
+        if len(request.raw_path) > MOST_UNKNOWN:
+            await admitted(request)
+        try:
+            return await answer(request, claim)
+        except Invalid:
+            await admitted(request)  # what is wrong with a request is told to those who may make it
+            raise
+
+    return handle_claim if route.claims else handle
 
 
 @web.middleware
@@ -102,10 +120,19 @@ async def extra_slashes(request: web.Request, handler: Handler) -> web.StreamRes
     return await found.handler(meant)
 
 
+def _application(request: web.Request) -> int:
+    """The application in the address; 0, which nothing has, for text that is no id."""
+    return parse_hex_id(request.match_info["applicationId"]) or 0
+
+
+def _need(route: Route) -> Need:
+    assert route.need is not None, "a claim is about something"
+    return route.need
+
+
 def _admit(route: Route, principal: Principal, request: web.Request) -> None:
     """A token opens its own application only; another's answers like an unknown one."""
-    application = request.match_info.get("applicationId")
-    if application is not None and parse_hex_id(application) != principal.application_id:
+    if "applicationId" in request.match_info and _application(request) != principal.application_id:
         raise NotFound(APPLICATION_UNKNOWN)
     if route.need and principal.actor_type is ActorType.API_TOKEN and not admits(principal.scopes, route.need):
         raise Forbidden

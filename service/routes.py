@@ -45,7 +45,10 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `need` is None where the operation itself decides what the caller may see."""
+    """One operation. `need` is None where the operation itself decides what the caller may see.
+
+    `claims`: the statement that answers looks up the token as well, which spares what is asked most a round trip.
+    """
 
     method: str
     path: str
@@ -55,6 +58,7 @@ class Route:
     success: int
     query: type[Schema] = Query
     body: type[Schema] | None = None
+    claims: bool = False
 
 
 def _reads(scope: str) -> Need:
@@ -78,7 +82,9 @@ ROUTES: tuple[Route, ...] = (
         body=shapes.FlowPatch,
     ),
     Route("DELETE", f"{_A}/flows/{{flowId}}", losant_flows.delete_flow, _L, _writes("flow.delete"), 200),
-    Route("GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, shapes.VersionsQuery),
+    Route(
+        "GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, shapes.VersionsQuery, claims=True
+    ),
     Route(
         "POST", _V, losant_versions.create_version, _L, _writes("flowVersions.post"), 201,
         shapes.VersionPostQuery, shapes.FlowVersionPost,
@@ -87,7 +93,9 @@ ROUTES: tuple[Route, ...] = (
         "POST", f"{_V}/delete", losant_versions.delete_versions, _L, _writes("flowVersions.delete"), 202,
         shapes.DeletionQuery, shapes.FlowVersionsDeletePost,
     ),
-    Route("GET", f"{_V}/{{flowVersionId}}", losant_versions.read_version, _L, _reads("flowVersion.get"), 200),
+    Route(
+        "GET", f"{_V}/{{flowVersionId}}", losant_versions.read_version, _L, _reads("flowVersion.get"), 200, claims=True
+    ),
     Route(
         "PATCH", f"{_V}/{{flowVersionId}}", losant_versions.change_version, _L, _writes("flowVersion.patch"), 200,
         body=shapes.FlowVersionPatch,

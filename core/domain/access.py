@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from core.domain.jobs import JobKind
 
@@ -56,14 +57,29 @@ class Need:
     reads: bool
 
 
+@cache
+def admitting(need: Need) -> frozenset[str]:
+    """The scopes of which a token must have one."""
+    resource = need.scope.partition(".")[0]
+    suffixes = ("", ".bounded", ".read") if need.reads else ("", ".bounded")
+    return frozenset({need.scope, f"{resource}.*"} | {f"{name}{suffix}" for name in _ALL for suffix in suffixes})
+
+
 def admits(scopes: Collection[str], need: Need) -> bool:
     """Whether a token with these scopes may do what is needed."""
-    resource = need.scope.partition(".")[0]
-    if need.scope in scopes or f"{resource}.*" in scopes:
-        return True
-    if any(name in scopes or f"{name}.bounded" in scopes for name in _ALL):
-        return True
-    return need.reads and any(f"{name}.read" in scopes for name in _ALL)
+    return not admitting(need).isdisjoint(scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request shows of itself, not looked up yet: the statement that answers it decides who asks as well.
+
+    `application_id` is the one in the address.
+    """
+
+    digest: bytes
+    application_id: int
+    need: Need
 
 
 ENQUEUES = {

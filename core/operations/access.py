@@ -14,13 +14,17 @@ from core.domain.access import (
     SCOPES,
     TOKEN_PREFIX,
     ActorType,
+    Claim,
     Principal,
     credential_digest,
     new_credential,
 )
-from core.domain.errors import Invalid, NotFound, Unauthenticated
+from core.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from core.store import applications, audit_events, companies, tokens
 from core.store.database import Connection, Database
+
+APPLICATION_UNKNOWN = "Application was not found"
+"""The one answer for an unknown application and for any but the token's own."""
 
 MOST_CREDENTIAL = 512
 """Characters of a credential worth looking up; ours have 47."""
@@ -34,11 +38,16 @@ class NewCredential:
     secret: str
 
 
-async def authenticate(database: Database, credential: str, *, bearer: bool, remote: str | None) -> Principal:
-    """Who sent this token (`bearer`) or raw API key. Raises Unauthenticated for whatever opens nothing."""
+def digest_of(credential: str) -> bytes:
+    """What a credential is looked up by. Raises Unauthenticated for one that cannot be ours."""
     if not 0 < len(credential) <= MOST_CREDENTIAL:
         raise Unauthenticated
-    digest = credential_digest(credential)
+    return credential_digest(credential)
+
+
+async def authenticate(database: Database, credential: str, *, bearer: bool, remote: str | None) -> Principal:
+    """Who sent this token (`bearer`) or raw API key. Raises Unauthenticated for whatever opens nothing."""
+    digest = digest_of(credential)
     async with database.connection() as connection:
         row = await (tokens.find_token if bearer else tokens.find_key)(connection, digest)
     if row is None:
@@ -53,6 +62,21 @@ async def authenticate(database: Database, credential: str, *, bearer: bool, rem
         scopes=frozenset(row["scopes"]),
         remote=remote,
     )
+
+
+def admit(claim: Claim, row: asyncpg.Record | None) -> asyncpg.Record:
+    """The row of the statement that looked up a claim, if the claim holds.
+
+    Raises Unauthenticated for a token that opens nothing, NotFound for one of another application, and Forbidden for
+    one without the scope.
+    """
+    if row is None:
+        raise Unauthenticated
+    if row["application_id"] != claim.application_id:
+        raise NotFound(APPLICATION_UNKNOWN)
+    if not row["admitted"]:
+        raise Forbidden
+    return row
 
 
 async def create_company(

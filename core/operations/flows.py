@@ -6,14 +6,13 @@ from core.domain.access import Principal
 from core.domain.errors import NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.flows import Flow, FlowChange
+from core.operations.access import APPLICATION_UNKNOWN
 from core.store import audit_events, flow_versions
 from core.store import flows as store
 from core.store.database import Connection, Database
 
 FLOW_UNKNOWN = "Flow was not found"
 """The one answer for an unknown flow, another application's and another company's."""
-
-APPLICATION_UNKNOWN = "Application was not found"
 
 
 async def create_flow(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
-from core.domain.access import Principal
+from asyncpg import Record
+
+from core.domain.access import Claim, Principal
 from core.domain.errors import AlreadyExists, NotFound, VersionProtected
 from core.domain.etags import ANY, Etag
 from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
+from core.domain.templates import Template
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
+from core.operations.access import admit
 from core.operations.flows import FLOW_UNKNOWN
 from core.store import audit_events, flows
 from core.store import flow_versions as store
 from core.store.database import Connection, Database, limit_statements
 from core.store.flow_versions import Order
-from core.store.flows import LockedFlow
 
 VERSION_UNKNOWN = "Flow version was not found"
 
@@ -24,77 +29,103 @@ LIST_SECONDS = 5.0
 second."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A version as the template that was given shows it, and its revision."""
+
+    text: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Versions as the template shows them, joined by commas; how many they are, and how many are selected in all."""
+
+    items: str
+    size: int
+    total: int
+
+
 async def create_version(
     principal: Principal,
     database: Database,
     application_id: int,
     flow_id: int,
     new: NewVersion,
+    template: Template,
     *,
     replace: bool,
     keep: timedelta,
     etag: Etag = ANY,
-) -> tuple[Version, LockedFlow]:
+) -> tuple[Version, str]:
     """Keeps a new inactive version, or with `replace` gives an existing one of that name new content.
 
     A replacement keeps id and creation date, raises the revision, and leaves the old content in the trash for `keep`.
-    Raises Invalid for a name that cannot be used, AlreadyExists for a taken one, NotFound for the flow, and
-    PreconditionFailed when the version to be replaced is not the one the caller has seen.
+    Returns the version, and how the template shows it. Raises Invalid for a name that cannot be used, AlreadyExists for
+    a taken one, NotFound for the flow, and PreconditionFailed when the version to be replaced is not the one the caller
+    has seen.
     """
     check_name(new.name)
 
-    async def work(connection: Connection) -> tuple[Version, LockedFlow]:
-        flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
-        if flow is None:
+    async def insert(connection: Connection) -> tuple[Version, str]:
+        etag.require(None)
+        made = await store.insert(connection, principal, application_id, flow_id, new, template)
+        if made is None:
+            raise NotFound(FLOW_UNKNOWN)
+        return made
+
+    async def insert_or_replace(connection: Connection) -> tuple[Version, str]:
+        if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
             raise NotFound(FLOW_UNKNOWN)
         old = await store.lock(connection, principal.company_id, flow_id, version_id=None, name=new.name)
         if old is None:
-            etag.require(None)
-            return await _insert(connection, principal, flow_id, new), flow
-        if not replace:
-            raise AlreadyExists(f'A version named "{new.name}" already exists.')
+            return await insert(connection)
         etag.require(old.revision)
-        return await _replace(connection, principal, old, new, keep), flow
+        version = await _replace(connection, principal, old, new, keep)
+        return version, await store.show_changed(connection, principal.company_id, version.id, template)
 
-    return await database.transaction(work)
+    if replace:
+        return await database.transaction(insert_or_replace)
+    try:
+        return await database.statement(insert)
+    except AlreadyExists:
+        raise AlreadyExists(f'A version named "{new.name}" already exists.') from None
 
 
-async def read_version(
-    principal: Principal, database: Database, application_id: int, flow_id: int, segment: str
-) -> tuple[Version, str]:
-    """A version by id, or by name if the flow has no such id, and its flow's class. Raises NotFound."""
+async def show_version(claim: Claim, database: Database, flow_id: int, segment: str, template: Template) -> Shown:
+    """A version by id, or by name if the flow has no such id. Raises what `admit` raises, and NotFound."""
     async with database.connection() as connection:
-        found = await store.read(
-            connection,
-            principal.company_id,
-            application_id,
-            flow_id,
-            version_id=parse_hex_id(segment),
-            name=segment,
-        )
-    if found is None:
+        row = await store.show(connection, claim, flow_id, template, version_id=parse_hex_id(segment), name=segment)
+    row = admit(claim, row)
+    if row["revision"] is None:
         raise NotFound(VERSION_UNKNOWN)
-    return found
+    return Shown(row["shown"], row["revision"])
 
 
-async def list_versions(
-    principal: Principal, database: Database, application_id: int, flow_id: int, selection: Selection, order: Order
-) -> tuple[list[Version], int, str]:
-    """A page of a flow's selected versions, how many are selected in all, and the flow's class."""
+async def show_versions(
+    claim: Claim, database: Database, flow_id: int, selection: Selection, order: Order, template: Template
+) -> Page:
+    """A page of a flow's selected versions. Raises what `admit` raises, and NotFound for the flow.
 
-    async def work(connection: Connection) -> tuple[list[Version], int, str]:
-        flow = await flows.read(connection, principal.company_id, application_id, flow_id)
-        if flow is None:
-            raise NotFound(FLOW_UNKNOWN)
-        if selection != EVERYTHING:
-            await limit_statements(connection, LIST_SECONDS)
-        versions, total = await store.list_page(connection, principal.company_id, flow, selection, order)
-        return versions, total, flow.flow_class
+    A selection is stopped after LIST_SECONDS; a plain page needs no limit, and no transaction for it.
+    """
 
-    if selection != EVERYTHING:
-        return await database.transaction(work)
-    async with database.connection() as connection:
-        return await work(connection)
+    async def read(connection: Connection, constants: Mapping[str, str | None]) -> Record | None:
+        return await store.show_page(connection, claim, flow_id, selection, order, template, constants)
+
+    async def select(connection: Connection) -> Record | None:
+        await limit_statements(connection, LIST_SECONDS)
+        return await read(connection, await flows.read_constants(connection, claim, flow_id))
+
+    if selection == EVERYTHING:
+        async with database.connection() as connection:
+            row = await read(connection, {})
+    else:
+        row = await database.transaction(select)
+    row = admit(claim, row)
+    if not row["found"]:
+        raise NotFound(FLOW_UNKNOWN)
+    return Page(row["items"], row["size"], row["total"])
 
 
 async def change_version(
@@ -104,17 +135,18 @@ async def change_version(
     flow_id: int,
     segment: str,
     change: VersionChange,
+    template: Template,
     *,
     etag: Etag = ANY,
-) -> tuple[Version, str]:
-    """Changes notes and enabled; returns the version and its flow's class. Raises NotFound, PreconditionFailed."""
+) -> Shown:
+    """Changes notes and enabled. Raises NotFound, PreconditionFailed."""
 
-    async def work(connection: Connection) -> tuple[Version, str]:
-        flow, version = await _lock(connection, principal, application_id, flow_id, segment)
+    async def work(connection: Connection) -> Shown:
+        version = await _lock(connection, principal, application_id, flow_id, segment)
         etag.require(version.revision)
-        changed = await store.patch(connection, principal, version.id, change)
+        revision = await store.patch(connection, principal, version.id, change)
         await audit_events.record(connection, principal, "version.change", ("version", version.id))
-        return changed, flow.flow_class
+        return Shown(await store.show_changed(connection, principal.company_id, version.id, template), revision)
 
     return await database.transaction(work)
 
@@ -135,7 +167,7 @@ async def delete_version(
     """
 
     async def work(connection: Connection) -> None:
-        _, version = await _lock(connection, principal, application_id, flow_id, segment)
+        version = await _lock(connection, principal, application_id, flow_id, segment)
         etag.require(version.revision)
         if not await store.delete(connection, principal.company_id, version.id, keep):
             raise VersionProtected
@@ -148,22 +180,14 @@ async def delete_version(
 
 async def _lock(
     connection: Connection, principal: Principal, application_id: int, flow_id: int, segment: str
-) -> tuple[LockedFlow, Version]:
-    flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
-    if flow is None:
+) -> Version:
+    if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
         raise NotFound(FLOW_UNKNOWN)
     version = await store.lock(
         connection, principal.company_id, flow_id, version_id=parse_hex_id(segment), name=segment
     )
     if version is None or version.status is VersionStatus.DRAFT:
         raise NotFound(VERSION_UNKNOWN)
-    return flow, version
-
-
-async def _insert(connection: Connection, principal: Principal, flow_id: int, new: NewVersion) -> Version:
-    iteration = await flows.take_iteration(connection, flow_id)
-    version = await store.insert(connection, principal, flow_id, iteration, new)
-    await audit_events.record(connection, principal, "version.create", ("version", version.id), after=version.digest)
     return version
 
 

@@ -88,11 +88,20 @@ class Database:
         `work` may run up to MOST_TRIES times, each time from the beginning in a new transaction: it must keep no
         state outside of it. A broken constraint comes out as the domain error named in constraints.py.
         """
+
+        async def begun(connection: Connection) -> Result:
+            async with connection.transaction():
+                if self._pooled:
+                    await connection.execute(_LIMIT_TRANSACTION)
+                return await work(connection)
+
+        return await self.statement(begun)
+
+    async def statement(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """The same for `work` that is a single statement, which is a transaction by itself: two round trips less."""
         for attempt in range(1, MOST_TRIES + 1):
             try:
-                async with self.connection() as connection, connection.transaction():
-                    if self._pooled:
-                        await connection.execute(_LIMIT_TRANSACTION)
+                async with self.connection() as connection:
                     return await work(connection)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
                 if attempt == MOST_TRIES:

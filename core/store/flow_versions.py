@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import asyncpg
 
-from core.domain.access import Principal
+from core.domain.access import Claim, Principal, admitting
 from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination, Selection
+from core.domain.templates import Template
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
 from core.store.predicates import compile_query, compile_selection
 from core.store.queries import query
 from core.store.rows import build
+from core.store.templates import compile_template
 
 _INSERT = query("flow_versions.insert_version")
-_READ_BY_ID = query("flow_versions.read_version_by_id")
-_READ_BY_NAME = query("flow_versions.read_version_by_name")
+_SHOW_BY_ID = query("flow_versions.show_version_by_id")
+_SHOW_BY_NAME = query("flow_versions.show_version_by_name")
+_SHOW_CHANGED = query("flow_versions.show_changed_version")
+_SHOW_PAGE = query("flow_versions.show_versions")
 _LOCK_BY_ID = query("flow_versions.lock_version_by_id")
 _LOCK_BY_NAME = query("flow_versions.lock_version_by_name")
 _READ_LOCKED = query("flow_versions.read_locked_version")
@@ -31,13 +36,29 @@ _DELETE = query("flow_versions.delete_version")
 _KEEP_REPLACED = query("flow_versions.keep_replaced")
 _DELETE_BATCH = query("flow_versions.delete_batch")
 _EXPLAIN_LEFT = query("flow_versions.explain_left")
-_LIST = query("flow_versions.list_versions")
-_COUNT = query("flow_versions.count_versions")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
 
 SORTS = {"version": "v.name", "id": "v.id", "creationDate": "v.created_at", "lastUpdated": "v.updated_at"}
 """What a list can be sorted by: the caller's word and our column."""
+
+COLUMNS = {
+    "id": "v.id",
+    "flow_id": "v.flow_id",
+    "name": "v.name",
+    "enabled": "v.enabled",
+    "notes": "v.notes",
+    "body": "v.body",
+    "created_at": "v.created_at",
+    "created_by_type": "v.created_by_type",
+    "created_by_id": "v.created_by_id",
+    "updated_at": "v.updated_at",
+    "updated_by_type": "v.updated_by_type",
+    "updated_by_id": "v.updated_by_id",
+    "application_id": "f.application_id",
+    "flow_class": "f.flow_class",
+}
+"""What a dialect's template of a version can show: its word and our column."""
 
 _HERE = "/* query */ TRUE"
 """Stands in a query where a compiled predicate goes."""
@@ -73,38 +94,88 @@ class Preview:
     sample: tuple[tuple[int, str], ...]
 
 
+@cache
+def _showing(statement: str, template: Template) -> str:
+    """The statement with what the template shows put in."""
+    return statement.replace("/* shown */ ''", compile_template(template, COLUMNS))
+
+
 async def insert(
-    connection: Connection, principal: Principal, flow_id: int, iteration: int, version: NewVersion
-) -> Version:
-    """A new Inactive version. Raises AlreadyExists, through the constraint, when the name is taken."""
+    connection: Connection,
+    principal: Principal,
+    application_id: int,
+    flow_id: int,
+    version: NewVersion,
+    template: Template,
+) -> tuple[Version, str] | None:
+    """A new Inactive version with its audit event, and how it is shown; None if the caller has no such flow.
+
+    Raises AlreadyExists, through the constraint, when the name is taken.
+    """
     row = await connection.fetchrow(
-        _INSERT,
+        _showing(_INSERT, template),
         principal.company_id,
+        application_id,
         flow_id,
-        iteration,
         version.name,
         fold(version.name),
-        VersionStatus.INACTIVE,
         version.enabled,
         version.notes,
         version.content.body,
         version.content.digest,
         principal.actor_type,
         principal.actor_id,
+        principal.remote,
     )
-    return _version(row)
+    return (_version(row), row["shown"]) if row else None
 
 
-async def read(
-    connection: Connection, company_id: int, application_id: int, flow_id: int, *, version_id: int | None, name: str
-) -> tuple[Version, str] | None:
-    """By id where the flow has such an id, else by name; with the flow's class."""
+async def show(
+    connection: Connection, claim: Claim, flow_id: int, template: Template, *, version_id: int | None, name: str
+) -> asyncpg.Record | None:
+    """By id where the flow has such an id, else by name: application_id and admitted, for admission; then revision,
+    which is null if there is no such version, and shown. None if the token opens nothing.
+    """
+    asked = (claim.digest, list(admitting(claim.need)), flow_id)
     row = None
     if version_id is not None:
-        row = await connection.fetchrow(_READ_BY_ID, company_id, application_id, flow_id, version_id)
-    if row is None:
-        row = await connection.fetchrow(_READ_BY_NAME, company_id, application_id, flow_id, name)
-    return (_version(row), row["flow_class"]) if row else None
+        row = await connection.fetchrow(_showing(_SHOW_BY_ID, template), *asked, version_id)
+    if row is None or row["revision"] is None:
+        row = await connection.fetchrow(_showing(_SHOW_BY_NAME, template), *asked, name)
+    return row
+
+
+async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> str:
+    """How a version is shown after a change by this transaction."""
+    shown: str = await connection.fetchval(_showing(_SHOW_CHANGED, template), company_id, version_id)
+    return shown
+
+
+async def show_page(
+    connection: Connection,
+    claim: Claim,
+    flow_id: int,
+    selection: Selection,
+    order: Order,
+    template: Template,
+    constants: Mapping[str, str | None],
+) -> asyncpg.Record | None:
+    """A page of the selected versions: application_id and admitted, for admission; then found (the flow), items (JSON
+    texts, joined by commas), size and total. None if the token opens nothing.
+    """
+    direction = "DESC" if order.descending else "ASC"
+    predicate = compile_selection(selection, first=6, constants=constants)
+    statement = _showing(_SHOW_PAGE, template).replace(_HERE, predicate.sql)
+    statement = statement.replace("/* order */ v.id", f"{SORTS[order.sort]} {direction}, v.id {direction}")
+    return await connection.fetchrow(
+        statement,
+        claim.digest,
+        list(admitting(claim.need)),
+        flow_id,
+        order.limit,
+        order.offset,
+        *predicate.parameters,
+    )
 
 
 async def lock(
@@ -188,8 +259,9 @@ async def preview(connection: Connection, company_id: int, flow: Flow, matching:
     return Preview(row["matched"], row["protected"], tuple(pairs))
 
 
-async def patch(connection: Connection, principal: Principal, version_id: int, change: VersionChange) -> Version:
-    row = await connection.fetchrow(
+async def patch(connection: Connection, principal: Principal, version_id: int, change: VersionChange) -> int:
+    """Returns the new revision."""
+    revision: int = await connection.fetchval(
         _PATCH,
         principal.company_id,
         version_id,
@@ -198,24 +270,7 @@ async def patch(connection: Connection, principal: Principal, version_id: int, c
         principal.actor_type,
         principal.actor_id,
     )
-    return _version(row)
-
-
-async def list_page(
-    connection: Connection, company_id: int, flow: Flow, selection: Selection, order: Order
-) -> tuple[list[Version], int]:
-    """A page of the selected versions, and how many are selected in all."""
-    direction = "DESC" if order.descending else "ASC"
-    found = compile_selection(selection, first=5, constants=flow.constants)
-    statement = _LIST.replace(_HERE, found.sql)
-    statement = statement.replace("/* order */ v.id", f"{SORTS[order.sort]} {direction}, v.id {direction}")
-    rows = await connection.fetch(statement, company_id, flow.id, order.limit, order.offset, *found.parameters)
-    if order.offset == 0 and len(rows) < order.limit:
-        return [_version(row) for row in rows], len(rows)
-    counted = compile_selection(selection, first=3, constants=flow.constants)
-    statement = _COUNT.replace(_HERE, counted.sql)
-    total: int = await connection.fetchval(statement, company_id, flow.id, *counted.parameters)
-    return [_version(row) for row in rows], total
+    return revision
 
 
 def _version(row: asyncpg.Record) -> Version:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.domain.access import Principal
+from core.domain.access import Claim, Principal
 from core.domain.flows import Flow, FlowChange, constants_of
 from core.store.database import Connection
 from core.store.queries import query
@@ -14,6 +14,7 @@ _CREATE = query("flows.create_flow")
 _READ = query("flows.read_flow")
 _LIST = query("flows.list_flows")
 _COUNT = query("flows.count_flows")
+_READ_CONSTANTS = query("flows.read_constants")
 _FIND_APPLICATION = query("flows.find_application")
 _LOCK = query("flows.lock_flow")
 _LOCK_FOR_JOB = query("flows.lock_flow_of_job")
@@ -68,6 +69,12 @@ async def create(
 async def read(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
     row = await connection.fetchrow(_READ, company_id, application_id, flow_id)
     return build(Flow, row) if row else None
+
+
+async def read_constants(connection: Connection, claim: Claim, flow_id: int) -> dict[str, str | None]:
+    """What is the same for all versions of a flow; empty if the token sees no such flow."""
+    row = await connection.fetchrow(_READ_CONSTANTS, claim.digest, flow_id)
+    return constants_of(row["name"], row["flow_class"]) if row else {}
 
 
 async def list_page(

@@ -325,6 +325,17 @@ CREATE INDEX jobs_staged_index ON jobs USING btree (deliver_at) WHERE (deliver_a
 CREATE INDEX jobs_unfinished_index ON jobs USING btree (company_id, kind) WHERE (finished_at IS NULL);
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);
 
+CREATE OR REPLACE FUNCTION open_token(shown bytea)
+ RETURNS TABLE(id bigint, company_id bigint, application_id bigint, scopes text[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT t.id, t.company_id, t.application_id, t.scopes
+    FROM application_tokens t
+    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
+      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+$function$;
+
 CREATE OR REPLACE FUNCTION refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql

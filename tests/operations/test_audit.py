@@ -18,7 +18,7 @@ from core.domain.jobs import ClaimedJob, Job
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import access, deletions, flows, jobs, results, stories, undo, versions
 from core.store.database import Database
-from schemas.losant import content_of
+from schemas.losant import VERSION, content_of
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, SECRET, Tenant
 
@@ -27,9 +27,9 @@ MODULES: tuple[ModuleType, ...] = (access, deletions, flows, jobs, results, stor
 READING = {
     "authenticate", "find_application_company", "find_company", "find_default_application", "find_job",
     "list_application_jobs", "list_applications", "list_companies", "list_flows", "list_jobs", "list_keys",
-    "list_recent_jobs", "list_tokens", "list_trash", "list_versions", "preview_deletion",
+    "list_recent_jobs", "list_tokens", "list_trash", "preview_deletion",
     "read_application_job", "read_flow", "read_job",
-    "read_results", "read_story", "read_version", "read_webhook_secrets",
+    "read_results", "read_story", "read_webhook_secrets", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash"}
@@ -103,7 +103,7 @@ async def _fail(scene: Scene) -> None:
 
 
 async def _create_version(scene: Scene) -> None:
-    await versions.create_version(*scene.place, scene.flow.id, new_version("new"), replace=False, keep=KEEP)
+    await versions.create_version(*scene.place, scene.flow.id, new_version("new"), VERSION, replace=False, keep=KEEP)
 
 
 async def _delete_version(scene: Scene) -> None:
@@ -186,7 +186,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "create_version": (_create_version, "version.create"),
     "delete_version": (_delete_version, "version.delete"),
     "change_version": (
-        lambda scene: versions.change_version(*scene.place, scene.flow.id, "v1", VersionChange(notes="x")),
+        lambda scene: versions.change_version(*scene.place, scene.flow.id, "v1", VersionChange(notes="x"), VERSION),
         "version.change",
     ),
     "accept_undo": (_undo, "job.undo"),

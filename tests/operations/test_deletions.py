@@ -322,6 +322,4 @@ async def claim(machinery: Machinery) -> ClaimedJob:
 
 async def _replace(tenant: Tenant, flow: Flow, name: str) -> None:
     new = NewVersion(name, True, "new", content_of(parse_document(b'{"nodes":[]}')))
-    await versions.create_version(
-        tenant.principal, tenant.database, tenant.application_id, flow.id, new, replace=True, keep=KEEP
-    )
+    await tenant.keep_version(flow, new, replace=True)

@@ -1,25 +1,45 @@
 -- name: insert_version
--- A new version. A taken name breaks flow_versions_name_key, which the caller sees as AlreadyExists.
-INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
-                           created_by_type, created_by_id, updated_by_type, updated_by_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $12)
-RETURNING *;
+-- A new version with its place in its flow and its audit event, in one statement and one commit. Raising the flow's
+-- counter locks it, and looks at it again if somebody else had it. No row: the caller has no such flow. A taken name
+-- breaks flow_versions_name_key, which the caller sees as AlreadyExists, and uses up no number.
+WITH f AS (
+    UPDATE flows SET next_iteration = next_iteration + 1
+    WHERE id = $3 AND company_id = $1 AND application_id = $2 AND removing_since IS NULL
+    RETURNING *
+), v AS (
+    INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
+                               created_by_type, created_by_id, updated_by_type, updated_by_id)
+    SELECT $1, id, next_iteration - 1, $4, $5, 'Inactive', $6, $7, $8, $9, $10, $11, $10, $11 FROM f
+    RETURNING *
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
+    SELECT $1, $10, $11, $12, 'version.create', 'version', id, digest FROM v
+)
+SELECT v.*, /* shown */ '' AS shown FROM v, f;
 
--- name: read_version_by_id
--- One version of a visible flow; the Draft is the flow's own content and has no address here.
-SELECT v.*, f.application_id, f.flow_class
+-- name: show_version_by_id
+-- A version as its dialect shows it, and whether the token that asks may see it, in one round trip. No row: the token
+-- opens nothing. No revision: a visible flow with such a version is not there; the Draft has no address here.
+SELECT t.application_id, t.scopes && $2::text[] AS admitted, v.revision, /* shown */ '' AS shown
+FROM open_token($1) t
+LEFT JOIN flows f ON f.id = $3 AND f.company_id = t.company_id AND f.application_id = t.application_id
+                 AND f.removing_since IS NULL
+LEFT JOIN flow_versions v ON v.id = $4 AND v.flow_id = f.id AND v.company_id = t.company_id AND v.status <> 'Draft';
+
+-- name: show_version_by_name
+-- The same by name, which a Draft does not have.
+SELECT t.application_id, t.scopes && $2::text[] AS admitted, v.revision, /* shown */ '' AS shown
+FROM open_token($1) t
+LEFT JOIN flows f ON f.id = $3 AND f.company_id = t.company_id AND f.application_id = t.application_id
+                 AND f.removing_since IS NULL
+LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.name = $4 AND v.company_id = t.company_id;
+
+-- name: show_changed_version
+-- A version as its dialect shows it, after a change in the same transaction.
+SELECT /* shown */ '' AS shown
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id
-WHERE v.id = $4 AND v.flow_id = $3 AND v.status <> 'Draft'
-  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
-
--- name: read_version_by_name
--- The same by name.
-SELECT v.*, f.application_id, f.flow_class
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id
-WHERE v.name = $4 AND v.flow_id = $3
-  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
+WHERE v.id = $2 AND v.company_id = $1;
 
 -- name: lock_version_by_id
 -- For a change of one version, after its flow was locked. Decide in a later statement: a wait here may end with
@@ -129,7 +149,7 @@ UPDATE flow_versions
 SET notes = coalesce($3, notes), enabled = coalesce($4, enabled), revision = revision + 1,
     updated_at = clock_timestamp(), updated_by_type = $5, updated_by_id = $6
 WHERE id = $2 AND company_id = $1
-RETURNING *;
+RETURNING revision;
 
 -- name: preview_set
 -- What a bulk delete would match now, without writing anything: how many, how many of them are protected, and the
@@ -144,15 +164,27 @@ SELECT count(*) AS matched, count(*) FILTER (WHERE protected) AS protected,
        (SELECT array_agg(s.name ORDER BY s.id) FROM (SELECT id, name FROM matched ORDER BY id LIMIT $3) AS s) AS names
 FROM matched;
 
--- name: count_versions
--- How many versions there are to page through.
-SELECT count(*) FROM flow_versions v
-WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE;
-
--- name: list_versions
--- A page of a flow's versions that meet the query put in; the order, put in from SORTS, ends with the id so that
--- pages never overlap.
-SELECT * FROM flow_versions v
-WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE
-ORDER BY /* order */ v.id
-LIMIT $3 OFFSET $4;
+-- name: show_versions
+-- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in from
+-- SORTS, which ends with the id so that pages never overlap; how many there are in all; and whether the token that asks
+-- may see them. The versions are sought by $3 and not by f.id, whose value the planner does not know. OFFSET 0 keeps
+-- the page from being read once for each time it is named. Only a page that is not the whole needs the count.
+SELECT t.application_id, t.scopes && $2::text[] AS admitted, f.id IS NOT NULL AS found,
+       array_to_string(page.items, ',') AS items, cardinality(page.items) AS size,
+       CASE WHEN $5 = 0 AND cardinality(page.items) < $4 THEN cardinality(page.items)
+            ELSE (SELECT count(*) FROM flow_versions v
+                  WHERE v.company_id = t.company_id AND v.flow_id = $3 AND v.status <> 'Draft' AND /* query */ TRUE)
+       END AS total
+FROM open_token($1) t
+LEFT JOIN flows f ON f.id = $3 AND f.company_id = t.company_id AND f.application_id = t.application_id
+                 AND f.removing_since IS NULL
+LEFT JOIN LATERAL (
+    SELECT ARRAY(
+        SELECT /* shown */ ''
+        FROM flow_versions v
+        WHERE v.company_id = t.company_id AND v.flow_id = $3 AND v.status <> 'Draft' AND /* query */ TRUE
+        ORDER BY /* order */ v.id
+        LIMIT $4 OFFSET $5
+    ) AS items
+    OFFSET 0
+) AS page ON f.id IS NOT NULL;

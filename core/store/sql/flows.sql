@@ -29,6 +29,13 @@ SELECT count(*) FROM flows WHERE company_id = $1 AND application_id = $2 AND rem
 -- Tells an empty application from one that is not the caller's.
 SELECT id FROM applications WHERE id = $2 AND company_id = $1;
 
+-- name: read_constants
+-- What a query on the versions of a flow may ask that is the same for all of them, for the token that asks.
+SELECT f.name, f.flow_class
+FROM open_token($1) t
+JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
+            AND f.removing_since IS NULL;
+
 -- name: lock_flow
 -- Taken first by whatever creates, names, deploys, deletes or restores versions of the flow. It lets readers and
 -- foreign-key checks pass.

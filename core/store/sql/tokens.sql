@@ -18,10 +18,8 @@ WHERE id = $1 AND revoked_at IS NULL
 RETURNING company_id;
 
 -- name: find_application_token
--- Who a bearer token is, if it opens anything at all: not revoked, not inactive, not expired.
-SELECT id, company_id, application_id, scopes
-FROM application_tokens
-WHERE digest = $1 AND active AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp());
+-- Who a bearer token is, if it opens anything at all.
+SELECT id, company_id, application_id, scopes FROM open_token($1);
 
 -- name: create_api_key
 -- Stores a company's key by its digest.

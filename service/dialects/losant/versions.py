@@ -8,10 +8,10 @@ from core.domain.errors import Invalid
 from core.domain.etags import render_etag
 from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING, Glob, Selection, parse_query
-from core.domain.versions import NewVersion, Version, VersionChange
+from core.domain.versions import NewVersion, VersionChange
 from core.operations import deletions, versions
 from core.store.flow_versions import Order
-from schemas.losant import MOST_QUERY, content_of, render_list, render_version
+from schemas.losant import MOST_QUERY, VERSION, content_of, render_page
 from service.calls import Answer, Call, computed
 from service.dialects.losant.flows import application_of, flow_of
 from service.keys import idempotency_key
@@ -29,13 +29,12 @@ async def list_versions(call: Call) -> Answer:
     page, per_page = call.query["page"], call.query["per_page"]
     direction = call.query["sort_direction"] or "asc"
     order = Order(call.query["sort_field"], direction.lower() == "desc", per_page, page * per_page)
-    found, total, flow_class = await versions.list_versions(
-        call.principal, call.database, application_id, flow_id, await _selection(call), order
-    )
+    found = await versions.show_versions(call.claim, call.database, flow_id, await _selection(call), order, VERSION)
     asked = {"filter": "filter", "filterField": "filter_field"}
-    body = render_list(
-        [render_version(version, application_id, flow_class) for version in found],
-        totalCount=total,
+    body = render_page(
+        found.items,
+        count=found.size,
+        totalCount=found.total,
         perPage=per_page,
         page=page,
         sortField=call.query["sort_field"],
@@ -56,47 +55,44 @@ async def _selection(call: Call) -> Selection:
 
 
 async def create_version(call: Call) -> Answer:
-    application_id = application_of(call)
     new = NewVersion(
         name=call.body["version"],
         enabled=call.body.get("enabled", True),
         notes=call.body.get("notes"),
         content=await computed(len(call.raw_body), lambda: content_of(call.document)),
     )
-    version, flow = await versions.create_version(
+    version, shown = await versions.create_version(
         call.principal,
         call.database,
-        application_id,
+        application_of(call),
         flow_of(call),
         new,
+        VERSION,
         replace=call.query["allow_replacement"],
         keep=call.service.keep,
         etag=call.if_match,
     )
-    return Answer(201, render_version(version, application_id, flow.flow_class), _etag(version))
+    return Answer(201, shown.encode(), _etag(version.revision))
 
 
 async def read_version(call: Call) -> Answer:
-    application_id = application_of(call)
-    version, flow_class = await versions.read_version(
-        call.principal, call.database, application_id, flow_of(call), version_of(call)
-    )
-    return Answer(200, render_version(version, application_id, flow_class), _etag(version))
+    shown = await versions.show_version(call.claim, call.database, flow_of(call), version_of(call), VERSION)
+    return Answer(200, shown.text.encode(), _etag(shown.revision))
 
 
 async def change_version(call: Call) -> Answer:
-    application_id = application_of(call)
     change = VersionChange(notes=call.body.get("notes"), enabled=call.body.get("enabled"))
-    version, flow_class = await versions.change_version(
+    shown = await versions.change_version(
         call.principal,
         call.database,
-        application_id,
+        application_of(call),
         flow_of(call),
         version_of(call),
         change,
+        VERSION,
         etag=call.if_match,
     )
-    return Answer(200, render_version(version, application_id, flow_class), _etag(version))
+    return Answer(200, shown.text.encode(), _etag(shown.revision))
 
 
 async def delete_version(call: Call) -> Answer:
@@ -147,8 +143,8 @@ async def _preview(call: Call, request: deletions.DeletionRequest) -> Answer:
     return Answer(200, {"matched": preview.matched, "protected": preview.protected, "sample": sample})
 
 
-def _etag(version: Version) -> dict[str, str]:
-    return {"ETag": render_etag(version.revision)}
+def _etag(revision: int) -> dict[str, str]:
+    return {"ETag": render_etag(revision)}
 
 
 def _request(call: Call) -> deletions.DeletionRequest:

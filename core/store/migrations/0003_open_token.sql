@@ -1,0 +1,11 @@
+-- The one place that says when a token opens anything: statements that answer a request join it, so that who asks and
+-- what is asked for are decided at the same instant, in one round trip.
+CREATE FUNCTION open_token(shown bytea)
+RETURNS TABLE (id bigint, company_id bigint, application_id bigint, scopes text[])
+LANGUAGE sql STABLE
+AS $$
+    SELECT t.id, t.company_id, t.application_id, t.scopes
+    FROM application_tokens t
+    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
+      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+$$;
