@@ -39,8 +39,13 @@ _EXPLAIN_LEFT = query("flow_versions.explain_left")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
 
-SORTS = {"version": "v.name", "id": "v.id", "creationDate": "v.created_at", "lastUpdated": "v.updated_at"}
-"""What a list can be sorted by: the caller's word and our column."""
+SORTS = {
+    "version": ("v.name",),
+    "id": ("v.id",),
+    "creationDate": ("v.created_at", "v.id"),
+    "lastUpdated": ("v.updated_at", "v.id"),
+}
+"""What a list can be sorted by: the caller's word, and columns that put a flow's versions in one order only."""
 
 COLUMNS = {
     "id": "v.id",
@@ -166,7 +171,8 @@ async def show_page(
     direction = "DESC" if order.descending else "ASC"
     predicate = compile_selection(selection, first=6, constants=constants)
     statement = _showing(_SHOW_PAGE, template).replace(_HERE, predicate.sql)
-    statement = statement.replace("/* order */ v.id", f"{SORTS[order.sort]} {direction}, v.id {direction}")
+    columns = (f"{column} {direction}" for column in SORTS[order.sort])
+    statement = statement.replace("/* order */ v.id", ", ".join(columns))
     return await connection.fetchrow(
         statement,
         claim.digest,

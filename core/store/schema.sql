@@ -140,7 +140,7 @@ CREATE TABLE flow_versions (
     updated_by_id bigint,
     CONSTRAINT flow_versions_pkey PRIMARY KEY (id),
     CONSTRAINT flow_versions_iteration_key UNIQUE (flow_id, iteration),
-    CONSTRAINT flow_versions_name_key UNIQUE (flow_id, name),
+    CONSTRAINT flow_versions_name_key UNIQUE (flow_id, name) INCLUDE (id),
     CONSTRAINT flow_versions_deployed_since CHECK (((status = 'Deployed'::text) = (deployed_at IS NOT NULL))),
     CONSTRAINT flow_versions_draft_unnamed CHECK (((status = 'Draft'::text) = (name IS NULL))),
     CONSTRAINT flow_versions_folded_with_name CHECK (((name IS NULL) = (name_folded IS NULL))),

@@ -166,14 +166,15 @@ FROM matched;
 
 -- name: show_versions
 -- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in from
--- SORTS, which ends with the id so that pages never overlap; how many there are in all; and whether the token that asks
--- may see them. The versions are sought by $3 and not by f.id, whose value the planner does not know. OFFSET 0 keeps
--- the page from being read once for each time it is named. Only a page that is not the whole needs the count.
+-- SORTS; how many there are in all; and whether the token that asks may see them. What has a name is no Draft. Versions
+-- are sought by $3 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
+-- what is passed over is neither read nor shown. OFFSET 0 keeps the page from being read each time it is named; only a
+-- page that is not the whole needs the count.
 SELECT t.application_id, t.scopes && $2::text[] AS admitted, f.id IS NOT NULL AS found,
        array_to_string(page.items, ',') AS items, cardinality(page.items) AS size,
        CASE WHEN $5 = 0 AND cardinality(page.items) < $4 THEN cardinality(page.items)
             ELSE (SELECT count(*) FROM flow_versions v
-                  WHERE v.company_id = t.company_id AND v.flow_id = $3 AND v.status <> 'Draft' AND /* query */ TRUE)
+                  WHERE f.id IS NOT NULL AND v.flow_id = $3 AND v.name IS NOT NULL AND /* query */ TRUE)
        END AS total
 FROM open_token($1) t
 LEFT JOIN flows f ON f.id = $3 AND f.company_id = t.company_id AND f.application_id = t.application_id
@@ -182,9 +183,13 @@ LEFT JOIN LATERAL (
     SELECT ARRAY(
         SELECT /* shown */ ''
         FROM flow_versions v
-        WHERE v.company_id = t.company_id AND v.flow_id = $3 AND v.status <> 'Draft' AND /* query */ TRUE
+        WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
+            SELECT v.id FROM flow_versions v
+            WHERE f.id IS NOT NULL AND v.flow_id = $3 AND v.name IS NOT NULL AND /* query */ TRUE
+            ORDER BY /* order */ v.id
+            LIMIT $4 OFFSET $5
+        ))
         ORDER BY /* order */ v.id
-        LIMIT $4 OFFSET $5
     ) AS items
     OFFSET 0
 ) AS page ON f.id IS NOT NULL;
