@@ -136,7 +136,7 @@ def _author(prefix: str, column: str) -> Given:
     return Given(f"{column}_type", shown, being="apiToken")
 
 
-VERSION: Template = (
+VERSION = Template((
     '{"id":"', _hex("id"),
     '","flowVersionId":"', _hex("id"),
     '","flowId":"', _hex("flow_id"),
@@ -150,7 +150,7 @@ VERSION: Template = (
     ',"enabled":', Hole("enabled", Form.JSON),
     Given("notes", (',"notes":', Hole("notes", Form.JSON))),
     ",", Hole("body", Form.MEMBERS),
-)  # fmt: skip
+))  # fmt: skip
 """A version: its body is joined on as it was sent, never parsed and written again."""
 
 

@@ -49,9 +49,9 @@ class Principal:
         return f"{self.actor_type}:{self.actor_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Need:
-    """What an operation asks of a token: its scope name, and whether it only reads."""
+    """What an operation asks of a token: its scope name, and whether it only reads. Written once, and only itself."""
 
     scope: str
     reads: bool

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeAlias
 
 
 class Form(Enum):
@@ -41,5 +40,8 @@ class Given:
     being: str | None = None
 
 
-Template: TypeAlias = tuple[str | Hole | Given, ...]
-"""Constant text, holes, and parts that may be missing, in order."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """Constant text, holes, and parts that may be missing, in order. Written once as a constant, and only itself."""
+
+    parts: tuple[str | Hole | Given, ...]

@@ -23,7 +23,8 @@ MOST_TRIES = 4
 """A deadlock or serialization failure is tried again three times; locks are taken in one order, so one is rare."""
 
 ACQUIRE_SECONDS = 10.0
-"""How long a caller queues for a connection before being told to come back: longer than any of our statements."""
+"""How long a caller queues for a connection, and how long making one may take, before the caller is told to come back:
+longer than any of our statements."""
 
 COMMAND_SECONDS = 60.0
 """No statement of ours takes this long; one that does is on a dead connection."""
@@ -71,16 +72,22 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for single reading statements. Raises Unavailable when none comes free or answers in time."""
+        await self._enter()
+        try:
+            async with self._pool.acquire() as connection:  # waits for nobody, since the door has let us in
+                yield connection
+        finally:
+            self._door.release()
+
+    async def _enter(self) -> None:
+        if not self._door.locked():
+            await self._door.acquire()
+            return
         try:
             async with asyncio.timeout(ACQUIRE_SECONDS):
                 await self._door.acquire()
         except TimeoutError:
             raise Unavailable("The database is busy; try again.") from None
-        try:
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
-        finally:
-            self._door.release()
 
     async def transaction(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Runs `work` in one transaction and returns what it returned.
@@ -140,6 +147,7 @@ async def _open_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[a
             settings.database_url,
             min_size=1,
             max_size=size,
+            timeout=ACQUIRE_SECONDS,
             command_timeout=COMMAND_SECONDS,
             max_inactive_connection_lifetime=300,
             connection_class=_PlainConnection,

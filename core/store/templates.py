@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from core.domain.templates import Form, Given, Hole, Template
 
@@ -19,7 +19,11 @@ def compile_template(template: Template, columns: Mapping[str, str]) -> str:
 
     Raises KeyError for a column that is not offered. Nothing of a template comes from a caller.
     """
-    return f"concat({', '.join(_part(part, columns) for part in template)})"
+    return _concat(template.parts, columns)
+
+
+def _concat(parts: Sequence[str | Hole | Given], columns: Mapping[str, str]) -> str:
+    return f"concat({', '.join(_part(part, columns) for part in parts)})"
 
 
 def _part(part: str | Hole | Given, columns: Mapping[str, str]) -> str:
@@ -29,7 +33,7 @@ def _part(part: str | Hole | Given, columns: Mapping[str, str]) -> str:
         return _FORMS[part.form].format(column=columns[part.column])
     column = columns[part.column]
     condition = f"{column} IS NOT NULL" if part.being is None else f"{column} = {_quoted(part.being)}"
-    return f"CASE WHEN {condition} THEN {compile_template(part.parts, columns)} END"
+    return f"CASE WHEN {condition} THEN {_concat(part.parts, columns)} END"
 
 
 def _quoted(text: str) -> str:

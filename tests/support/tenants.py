@@ -12,7 +12,7 @@ from core.domain.documents import parse_document
 from core.domain.flows import Flow, FlowChange
 from core.domain.identifiers import hex_id, new_public_id
 from core.domain.query import parse_query
-from core.domain.templates import Form, Hole
+from core.domain.templates import Form, Hole, Template
 from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import access, deletions, flows, versions
 from core.store.database import Database
@@ -88,7 +88,7 @@ class Tenant:
     async def read_version(self, flow: Flow, segment: str) -> Version:
         """The version at this address. Raises NotFound like the operation."""
         shown = await versions.show_version(
-            self.claim("flowVersion.get"), self.database, flow.id, segment, (Hole("id", Form.HEX_ID),)
+            self.claim("flowVersion.get"), self.database, flow.id, segment, Template((Hole("id", Form.HEX_ID),))
         )
         async with self.database.connection() as connection:
             row = await connection.fetchrow("SELECT * FROM flow_versions WHERE id = $1", int(shown.text, 16))
