@@ -1,8 +1,8 @@
 """Requests a second of the real API, beside a bare server and FastAPI that answer from the same rows.
 
 Ours is the API as `penstock api` runs it: every middleware, a real token, the audit. The bare one runs the SQL for the
-data and nothing else; FastAPI does the same and is there for information. Each is one process with a pool of the same
-size on the same PostgreSQL, and the load comes from one more.
+data and nothing else; FastAPI does the same and is there for information. Each is one process with the same pool on the
+same PostgreSQL, and the load comes from one more.
 
 In each round every server gets the same number of the same requests, the first one changing from round to round.
 Before that their answers are compared, and each is warmed up.
@@ -148,9 +148,6 @@ def _print(contestants: Sequence[Contestant], loaded: Sequence[float], size: Siz
         f"Requests a second, median of {size.rounds} rounds",
         ("asked", "at once", "ours", "least-most", "bare", "least-most", "ours/bare", "target", "of bests", "FastAPI"),
         [_rate_row(case, contestants, judge) for case in CASES],
-    )
-    print(
-        "  The peers' pool is asyncpg's as it comes: a connection given back costs it a round trip, ours does without."
     )
     print_table(
         "Until an answer was whole, ms, median of the rounds",

@@ -55,14 +55,19 @@ async def computed(size: int, work: Callable[[], Result]) -> Result:
 _GUARDED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 """Headers of every answer: nobody keeps it without asking, nobody guesses what it is."""
 
+_JSON = {**_GUARDED, "Content-Type": "application/json"}
+
 _log = structlog.get_logger()
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One request, admitted and parsed; on a route that admits within its operation, only parsed."""
+    """One request, admitted and parsed; on a route that admits within its operation, only parsed.
+
+    Not frozen, and so is its Answer: that would double what it takes to make one.
+    """
 
     service: Service
     caller: Principal | Claim
@@ -105,7 +110,7 @@ class Call:
         return parse_hex_id(self.path[name]) or 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What a handler returns: a status, a body to be written as JSON or already written, and headers."""
 
@@ -117,11 +122,10 @@ class Answer:
         return self.response()
 
     def response(self) -> web.Response:
-        text = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
-        headers = {**_GUARDED, **self.headers}
         if self.status in (204, 304):
-            return web.Response(status=self.status, headers=headers)
-        return web.Response(status=self.status, body=text, content_type="application/json", headers=headers)
+            return web.Response(status=self.status, headers={**_GUARDED, **self.headers})
+        text = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
+        return web.Response(status=self.status, body=text, headers={**_JSON, **self.headers})
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def endpoint(route: Route) -> Handler:
             service=request.app[SERVICE],
             caller=caller,
             path=request.match_info,
-            query=read_query(request.query),
+            query=read_query(request.query if "?" in request.raw_path else {}),
             body=load(body_schema, document.value) if body_schema else {},
             document=document,
             headers=request.headers,
@@ -88,21 +88,20 @@ def endpoint(route: Route) -> Handler:
 @web.middleware
 async def error_boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The only place an error becomes an answer, in the dialect of the address, and the only place it is logged."""
-    dialect = dialect_of(request.path)
     try:
         return await handler(request)
     except PenstockError as error:
-        return dialect.render(error).response()
+        return _dialect(request).render(error).response()
     except web.HTTPException as error:
-        return _http_answer(dialect, error)
+        return _http_answer(_dialect(request), error)
     except asyncpg.QueryCanceledError:
-        return dialect.render(TooSlow()).response()
+        return _dialect(request).render(TooSlow()).response()
     except UNREACHABLE as error:
         _log.warning("The database cannot be reached; a request was turned away.", cause=type(error).__name__)
-        return dialect.render(Unavailable("The database cannot be reached; try again.")).response()
+        return _dialect(request).render(Unavailable("The database cannot be reached; try again.")).response()
     except Exception:  # noqa: BLE001 - the boundary: whatever got here is logged and becomes a 500
         _log.exception("A request ended in an unexpected error.", method=request.method, route=_route_name(request))
-        return dialect.internal.response()
+        return _dialect(request).internal.response()
 
 
 @web.middleware
@@ -111,13 +110,17 @@ async def extra_slashes(request: web.Request, handler: Handler) -> web.StreamRes
 
     A redirect would do for some of them only, and would cost each request a second one.
     """
-    path = request.rel_url.raw_path
-    if not path.startswith("//"):
+    if not request.raw_path.startswith("//"):
         return await handler(request)
+    path = request.rel_url.raw_path
     meant = request.clone(rel_url=request.rel_url.with_path("/" + path.lstrip("/"), encoded=True, keep_query=True))
     found = await request.app.router.resolve(meant)
     meant.match_info.update(found)
     return await found.handler(meant)
+
+
+def _dialect(request: web.Request) -> Dialect:
+    return dialect_of(request.path)
 
 
 def _application(request: web.Request) -> int:

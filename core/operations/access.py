@@ -16,6 +16,7 @@ from core.domain.access import (
     ActorType,
     Claim,
     Principal,
+    admits,
     credential_digest,
     new_credential,
 )
@@ -74,7 +75,7 @@ def admit(claim: Claim, row: asyncpg.Record | None) -> asyncpg.Record:
         raise Unauthenticated
     if row["application_id"] != claim.application_id:
         raise NotFound(APPLICATION_UNKNOWN)
-    if not row["admitted"]:
+    if not admits(row["scopes"], claim.need):
         raise Forbidden
     return row
 

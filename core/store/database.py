@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeAlias, TypeVar
 
@@ -57,25 +57,25 @@ class _PlainConnection(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
-class Database:
-    """A pool behind a first-come, first-served door.
+class _Visit:
+    """One connection for the life of a block. A class, since a generator in its place took longer than the door."""
 
-    asyncpg's own queue lets late callers overtake early ones when the pool is saturated, which more than doubled
-    the slowest responses; the semaphore in front restores the order of arrival.
-    """
-
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], size: int, *, pooled: bool) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], door: asyncio.Semaphore) -> None:
         self._pool = pool
-        self._pooled = pooled
-        self._door = asyncio.Semaphore(size)
+        self._door = door
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for single reading statements. Raises Unavailable when none comes free or answers in time."""
+    async def __aenter__(self) -> Connection:
         await self._enter()
         try:
-            async with self._pool.acquire() as connection:  # waits for nobody, since the door has let us in
-                yield connection
+            self._connection = await self._pool.acquire()  # waits for nobody, since the door has let us in
+        except BaseException:
+            self._door.release()
+            raise
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self._pool.release(self._connection)
         finally:
             self._door.release()
 
@@ -88,6 +88,23 @@ class Database:
                 await self._door.acquire()
         except TimeoutError:
             raise Unavailable("The database is busy; try again.") from None
+
+
+class Database:
+    """A pool behind a first-come, first-served door.
+
+    asyncpg's own queue lets late callers overtake early ones when the pool is saturated, which more than doubled
+    the slowest responses; the semaphore in front restores the order of arrival.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], size: int, *, pooled: bool) -> None:
+        self._pool = pool
+        self._pooled = pooled
+        self._door = asyncio.Semaphore(size)
+
+    def connection(self) -> _Visit:
+        """A connection for single reading statements. Raises Unavailable when none comes free or answers in time."""
+        return _Visit(self._pool, self._door)
 
     async def transaction(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Runs `work` in one transaction and returns what it returned.
@@ -121,15 +138,20 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, *, role: str, size: int = 10) -> AsyncIterator[Database]:
+async def open_database(
+    settings: Settings, *, role: str, size: int = 10, plan_once: bool = False
+) -> AsyncIterator[Database]:
     """Opens a pool of at most `size` connections for the life of the context. Raises SettingsError if it cannot.
+
+    With `plan_once` a statement is planned when it is first run and not again for each set of parameters: for whoever
+    runs few statements very often, where planning a page took longer than reading it.
 
     With DATABASE_DIRECT_URL set, DATABASE_URL is taken to be a pooler in transaction mode, where a statement prepared
     on one connection may be asked for on another; the statement cache is then off.
     """
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set; name a PostgreSQL database, or use `make run`.")
-    pool = await _open_pool(settings, role, size)
+    pool = await _open_pool(settings, size, _session(settings, role, plan_once=plan_once))
     try:
         yield Database(pool, size, pooled=settings.database_direct_url is not None)
     finally:
@@ -140,7 +162,7 @@ async def open_database(settings: Settings, *, role: str, size: int = 10) -> Asy
             pool.terminate()
 
 
-async def _open_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
+async def _open_pool(settings: Settings, size: int, session: Mapping[str, str]) -> asyncpg.Pool[asyncpg.Record]:
     """Raises SettingsError when the database cannot be used at all: the process then ends, and is started again."""
     try:
         return await asyncpg.create_pool(
@@ -152,16 +174,18 @@ async def _open_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[a
             max_inactive_connection_lifetime=300,
             connection_class=_PlainConnection,
             statement_cache_size=0 if settings.database_direct_url else 200,
-            server_settings=_session(role, pooled=settings.database_direct_url is not None),
+            server_settings=dict(session),
         )
     except (*UNREACHABLE, ValueError, asyncpg.PostgresError) as error:
         raise SettingsError(f"the database named in DATABASE_URL cannot be used: {error}") from error
 
 
-def _session(role: str, *, pooled: bool) -> dict[str, str]:
+def _session(settings: Settings, role: str, *, plan_once: bool) -> Mapping[str, str]:
     """Settings of a connection. A pooler shares its connections, so there they are made in each transaction."""
     named = {"application_name": f"penstock {role}"}
-    return named if pooled else {**named, **_LIMITS}
+    if settings.database_direct_url is not None:
+        return named
+    return {**named, **_LIMITS, **({"plan_cache_mode": "force_generic_plan"} if plan_once else {})}
 
 
 async def limit_statements(connection: Connection, seconds: float) -> None:

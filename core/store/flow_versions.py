@@ -9,7 +9,7 @@ from functools import cache
 
 import asyncpg
 
-from core.domain.access import Claim, Principal, admitting
+from core.domain.access import Claim, Principal
 from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination, Selection
@@ -138,15 +138,14 @@ async def insert(
 async def show(
     connection: Connection, claim: Claim, flow_id: int, template: Template, *, version_id: int | None, name: str
 ) -> asyncpg.Record | None:
-    """By id where the flow has such an id, else by name: application_id and admitted, for admission; then revision,
+    """By id where the flow has such an id, else by name: application_id and scopes, for admission; then revision,
     which is null if there is no such version, and shown. None if the token opens nothing.
     """
-    asked = (claim.digest, list(admitting(claim.need)), flow_id)
     row = None
     if version_id is not None:
-        row = await connection.fetchrow(_showing(_SHOW_BY_ID, template), *asked, version_id)
+        row = await connection.fetchrow(_showing(_SHOW_BY_ID, template), claim.digest, flow_id, version_id)
     if row is None or row["revision"] is None:
-        row = await connection.fetchrow(_showing(_SHOW_BY_NAME, template), *asked, name)
+        row = await connection.fetchrow(_showing(_SHOW_BY_NAME, template), claim.digest, flow_id, name)
     return row
 
 
@@ -165,18 +164,17 @@ async def show_page(
     template: Template,
     constants: Mapping[str, str | None],
 ) -> asyncpg.Record | None:
-    """A page of the selected versions: application_id and admitted, for admission; then found (the flow), items (JSON
+    """A page of the selected versions: application_id and scopes, for admission; then found (the flow), items (JSON
     texts, joined by commas), size and total. None if the token opens nothing.
     """
     direction = "DESC" if order.descending else "ASC"
-    predicate = compile_selection(selection, first=6, constants=constants)
+    predicate = compile_selection(selection, first=5, constants=constants)
     statement = _showing(_SHOW_PAGE, template).replace(_HERE, predicate.sql)
     columns = (f"{column} {direction}" for column in SORTS[order.sort])
     statement = statement.replace("/* order */ v.id", ", ".join(columns))
     return await connection.fetchrow(
         statement,
         claim.digest,
-        list(admitting(claim.need)),
         flow_id,
         order.limit,
         order.offset,

@@ -18,21 +18,21 @@ WITH f AS (
 SELECT v.*, /* shown */ '' AS shown FROM v, f;
 
 -- name: show_version_by_id
--- A version as its dialect shows it, and whether the token that asks may see it, in one round trip. No row: the token
+-- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token
 -- opens nothing. No revision: a visible flow with such a version is not there; the Draft has no address here.
-SELECT t.application_id, t.scopes && $2::text[] AS admitted, v.revision, /* shown */ '' AS shown
+SELECT t.application_id, t.scopes, v.revision, /* shown */ '' AS shown
 FROM open_token($1) t
-LEFT JOIN flows f ON f.id = $3 AND f.company_id = t.company_id AND f.application_id = t.application_id
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
-LEFT JOIN flow_versions v ON v.id = $4 AND v.flow_id = f.id AND v.company_id = t.company_id AND v.status <> 'Draft';
+LEFT JOIN flow_versions v ON v.id = $3 AND v.flow_id = f.id AND v.company_id = t.company_id AND v.status <> 'Draft';
 
 -- name: show_version_by_name
 -- The same by name, which a Draft does not have.
-SELECT t.application_id, t.scopes && $2::text[] AS admitted, v.revision, /* shown */ '' AS shown
+SELECT t.application_id, t.scopes, v.revision, /* shown */ '' AS shown
 FROM open_token($1) t
-LEFT JOIN flows f ON f.id = $3 AND f.company_id = t.company_id AND f.application_id = t.application_id
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
-LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.name = $4 AND v.company_id = t.company_id;
+LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.name = $3 AND v.company_id = t.company_id;
 
 -- name: show_changed_version
 -- A version as its dialect shows it, after a change in the same transaction.
@@ -166,18 +166,18 @@ FROM matched;
 
 -- name: show_versions
 -- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in from
--- SORTS; how many there are in all; and whether the token that asks may see them. What has a name is no Draft. Versions
--- are sought by $3 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
+-- SORTS; how many there are in all; and what the token that asks may see. What has a name is no Draft. Versions
+-- are sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
 -- what is passed over is neither read nor shown. OFFSET 0 keeps the page from being read each time it is named; only a
 -- page that is not the whole needs the count.
-SELECT t.application_id, t.scopes && $2::text[] AS admitted, f.id IS NOT NULL AS found,
+SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found,
        array_to_string(page.items, ',') AS items, cardinality(page.items) AS size,
-       CASE WHEN $5 = 0 AND cardinality(page.items) < $4 THEN cardinality(page.items)
+       CASE WHEN $4 = 0 AND cardinality(page.items) < $3 THEN cardinality(page.items)
             ELSE (SELECT count(*) FROM flow_versions v
-                  WHERE f.id IS NOT NULL AND v.flow_id = $3 AND v.name IS NOT NULL AND /* query */ TRUE)
+                  WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE)
        END AS total
 FROM open_token($1) t
-LEFT JOIN flows f ON f.id = $3 AND f.company_id = t.company_id AND f.application_id = t.application_id
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
 LEFT JOIN LATERAL (
     SELECT ARRAY(
@@ -185,9 +185,9 @@ LEFT JOIN LATERAL (
         FROM flow_versions v
         WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
             SELECT v.id FROM flow_versions v
-            WHERE f.id IS NOT NULL AND v.flow_id = $3 AND v.name IS NOT NULL AND /* query */ TRUE
+            WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE
             ORDER BY /* order */ v.id
-            LIMIT $4 OFFSET $5
+            LIMIT $3 OFFSET $4
         ))
         ORDER BY /* order */ v.id
     ) AS items
