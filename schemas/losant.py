@@ -154,9 +154,9 @@ VERSION = Template((
 """A version: its body is joined on as it was sent, never parsed and written again."""
 
 
-def render_page(items: str, **envelope: Any) -> bytes:
+def render_page(items: bytes, **envelope: Any) -> bytes:
     """A page of items that are JSON already, in Losant's envelope."""
-    return b'{"items":[' + items.encode() + b"]," + orjson.dumps(envelope)[1:]
+    return b'{"items":[' + items + b"]," + orjson.dumps(envelope)[1:]
 
 
 _JOB_STATUSES = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import TypeAlias
 
 
 class Form(Enum):
@@ -20,7 +21,8 @@ class Form(Enum):
     JSON = auto()
     """Text in quotes and escaped, a number or a boolean."""
     MEMBERS = auto()
-    """A JSON object without its opening brace: its members, as they were sent, go on with the object around."""
+    """A JSON object without its opening brace: its members, as they were sent, go on with the object around. Not inside
+    of a Given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,11 @@ class Given:
     being: str | None = None
 
 
+Part: TypeAlias = str | Hole | Given
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
     """Constant text, holes, and parts that may be missing, in order. Written once as a constant, and only itself."""
 
-    parts: tuple[str | Hole | Given, ...]
+    parts: tuple[Part, ...]

@@ -31,9 +31,9 @@ second."""
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A version as the template that was given shows it, and its revision."""
+    """A version as the template that was given shows it, JSON in UTF-8, and its revision."""
 
-    text: str
+    text: bytes
     revision: int
 
 
@@ -41,7 +41,7 @@ class Shown:
 class Page:
     """Versions as the template shows them, joined by commas; how many they are, and how many are selected in all."""
 
-    items: str
+    items: bytes
     size: int
     total: int
 
@@ -57,7 +57,7 @@ async def create_version(
     replace: bool,
     keep: timedelta,
     etag: Etag = ANY,
-) -> tuple[Version, str]:
+) -> tuple[Version, bytes]:
     """Keeps a new inactive version, or with `replace` gives an existing one of that name new content.
 
     A replacement keeps id and creation date, raises the revision, and leaves the old content in the trash for `keep`.
@@ -67,14 +67,14 @@ async def create_version(
     """
     check_name(new.name)
 
-    async def insert(connection: Connection) -> tuple[Version, str]:
+    async def insert(connection: Connection) -> tuple[Version, bytes]:
         etag.require(None)
         made = await store.insert(connection, principal, application_id, flow_id, new, template)
         if made is None:
             raise NotFound(FLOW_UNKNOWN)
         return made
 
-    async def insert_or_replace(connection: Connection) -> tuple[Version, str]:
+    async def insert_or_replace(connection: Connection) -> tuple[Version, bytes]:
         if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
             raise NotFound(FLOW_UNKNOWN)
         old = await store.lock(connection, principal.company_id, flow_id, version_id=None, name=new.name)

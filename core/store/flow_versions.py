@@ -102,7 +102,7 @@ class Preview:
 @cache
 def _showing(statement: str, template: Template) -> str:
     """The statement with what the template shows put in."""
-    return statement.replace("/* shown */ ''", compile_template(template, COLUMNS))
+    return statement.replace("/* shown */ ''::bytea", compile_template(template, COLUMNS))
 
 
 async def insert(
@@ -112,7 +112,7 @@ async def insert(
     flow_id: int,
     version: NewVersion,
     template: Template,
-) -> tuple[Version, str] | None:
+) -> tuple[Version, bytes] | None:
     """A new Inactive version with its audit event, and how it is shown; None if the caller has no such flow.
 
     Raises AlreadyExists, through the constraint, when the name is taken.
@@ -149,9 +149,9 @@ async def show(
     return row
 
 
-async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> str:
+async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> bytes:
     """How a version is shown after a change by this transaction."""
-    shown: str = await connection.fetchval(_showing(_SHOW_CHANGED, template), company_id, version_id)
+    shown: bytes = await connection.fetchval(_showing(_SHOW_CHANGED, template), company_id, version_id)
     return shown
 
 
@@ -165,7 +165,7 @@ async def show_page(
     constants: Mapping[str, str | None],
 ) -> asyncpg.Record | None:
     """A page of the selected versions: application_id and scopes, for admission; then found (the flow), items (JSON
-    texts, joined by commas), size and total. None if the token opens nothing.
+    in UTF-8, joined by commas), size and total. None if the token opens nothing.
     """
     direction = "DESC" if order.descending else "ASC"
     predicate = compile_selection(selection, first=5, constants=constants)

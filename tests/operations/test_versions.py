@@ -157,4 +157,4 @@ async def test_the_draft_has_no_address(tenant: Tenant) -> None:
     found = await versions.show_versions(
         tenant.claim("flowVersions.get"), tenant.database, flow.id, EVERYTHING, Order("id", False, 10, 0), VERSION
     )
-    assert (found.items, found.size, found.total) == ("", 0, 0)
+    assert (found.items, found.size, found.total) == (b"", 0, 0)

@@ -15,12 +15,12 @@ WITH f AS (
     INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
     SELECT $1, $10, $11, $12, 'version.create', 'version', id, digest FROM v
 )
-SELECT v.*, /* shown */ '' AS shown FROM v, f;
+SELECT v.*, /* shown */ ''::bytea AS shown FROM v, f;
 
 -- name: show_version_by_id
 -- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token
 -- opens nothing. No revision: a visible flow with such a version is not there; the Draft has no address here.
-SELECT t.application_id, t.scopes, v.revision, /* shown */ '' AS shown
+SELECT t.application_id, t.scopes, v.revision, /* shown */ ''::bytea AS shown
 FROM open_token($1) t
 LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
@@ -28,7 +28,7 @@ LEFT JOIN flow_versions v ON v.id = $3 AND v.flow_id = f.id AND v.company_id = t
 
 -- name: show_version_by_name
 -- The same by name, which a Draft does not have.
-SELECT t.application_id, t.scopes, v.revision, /* shown */ '' AS shown
+SELECT t.application_id, t.scopes, v.revision, /* shown */ ''::bytea AS shown
 FROM open_token($1) t
 LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
@@ -36,7 +36,7 @@ LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.name = $3 AND v.company_id =
 
 -- name: show_changed_version
 -- A version as its dialect shows it, after a change in the same transaction.
-SELECT /* shown */ '' AS shown
+SELECT /* shown */ ''::bytea AS shown
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id
 WHERE v.id = $2 AND v.company_id = $1;
@@ -166,13 +166,11 @@ FROM matched;
 
 -- name: show_versions
 -- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in from
--- SORTS; how many there are in all; and what the token that asks may see. What has a name is no Draft. Versions
--- are sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
--- what is passed over is neither read nor shown. OFFSET 0 keeps the page from being read each time it is named; only a
--- page that is not the whole needs the count.
-SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found,
-       array_to_string(page.items, ',') AS items, cardinality(page.items) AS size,
-       CASE WHEN $4 = 0 AND cardinality(page.items) < $3 THEN cardinality(page.items)
+-- SORTS; how many there are in all; and what the token that asks may see. What has a name is no Draft. Versions are
+-- sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
+-- what is passed over is neither read nor shown. Only a page that is not the whole needs the count.
+SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found, page.items, page.size,
+       CASE WHEN $4 = 0 AND page.size < $3 THEN page.size
             ELSE (SELECT count(*) FROM flow_versions v
                   WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE)
        END AS total
@@ -180,16 +178,13 @@ FROM open_token($1) t
 LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
 LEFT JOIN LATERAL (
-    SELECT ARRAY(
-        SELECT /* shown */ ''
-        FROM flow_versions v
-        WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
-            SELECT v.id FROM flow_versions v
-            WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE
-            ORDER BY /* order */ v.id
-            LIMIT $3 OFFSET $4
-        ))
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ v.id), '') AS items,
+           count(*) AS size
+    FROM flow_versions v
+    WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
+        SELECT v.id FROM flow_versions v
+        WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE
         ORDER BY /* order */ v.id
-    ) AS items
-    OFFSET 0
+        LIMIT $3 OFFSET $4
+    ))
 ) AS page ON f.id IS NOT NULL;

@@ -72,12 +72,12 @@ async def create_version(call: Call) -> Answer:
         keep=call.service.keep,
         etag=call.if_match,
     )
-    return Answer(201, shown.encode(), _etag(version.revision))
+    return Answer(201, shown, _etag(version.revision))
 
 
 async def read_version(call: Call) -> Answer:
     shown = await versions.show_version(call.claim, call.database, flow_of(call), version_of(call), VERSION)
-    return Answer(200, shown.text.encode(), _etag(shown.revision))
+    return Answer(200, shown.text, _etag(shown.revision))
 
 
 async def change_version(call: Call) -> Answer:
@@ -92,7 +92,7 @@ async def change_version(call: Call) -> Answer:
         VERSION,
         etag=call.if_match,
     )
-    return Answer(200, shown.text.encode(), _etag(shown.revision))
+    return Answer(200, shown.text, _etag(shown.revision))
 
 
 async def delete_version(call: Call) -> Answer:
