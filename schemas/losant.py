@@ -104,7 +104,7 @@ def content_of(document: Document) -> Content:
     }
     value = {"triggers": [], "nodes": []} | {key: document.value[key] for key in CONTENT_KEYS if key in document.value}
     body = ",".join(f'"{key}":{texts[key]}' for key in CONTENT_KEYS if key in texts)
-    return Content("{" + body + "}", canonical_digest(value))
+    return Content("{" + body + "}", canonical_digest(value, plain=document.plain))
 
 
 def render_flow(flow: Flow) -> dict[str, Any]:

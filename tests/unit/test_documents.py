@@ -87,7 +87,7 @@ def test_a_value_keeps_its_spelling(text: str) -> None:
 
 
 def test_an_empty_object_is_a_document() -> None:
-    assert parse_document(b" {\n} ") == Document({}, {})
+    assert parse_document(b" {\n} ") == Document({}, {}, plain=True)
 
 
 # What is refused
@@ -324,3 +324,29 @@ def test_the_digest_is_sha256_of_sorted_compact_json() -> None:
     assert canonical_digest({"b": [1, 1.5, "\u00e9"], "a": None}).hex() == (
         "e1122de5d82953258e2f04c747752442218e2f3e4f1148b0aa8422d128411ccd"
     )
+
+
+_KEYS = st.text('ab\u00e9\u65e5\U0001f600\x7f\x1b"\\/1e.', max_size=3)
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-9, 9) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda inner: st.lists(inner) | st.dictionaries(_KEYS, inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["nodes", "globals", "b"]), _ANY), st.booleans(), st.sampled_from([None, 1]))
+def test_the_quick_way_to_a_digest_leads_to_the_same(
+    body: dict[str, object], ascii_only: bool, indent: int | None
+) -> None:
+    document = parse_document(json.dumps(body, ensure_ascii=ascii_only, indent=indent).encode())
+    assert document.value == body
+    assert canonical_digest(document.value, plain=document.plain) == canonical_digest(document.value)
+
+
+@pytest.mark.parametrize("number", ["1.5", "-0.5", "1e5", "1E5", "-1e-5", "1234567890123456789", "9" * 64])
+@pytest.mark.parametrize("around", ['{"a":@}', '{"a":[@]}', '{"a":[1,@]}', '{"a":\n@}', '{"a": @ ,"b":1}'])
+def test_a_number_that_is_no_short_integer_is_never_taken_for_plain(number: str, around: str) -> None:
+    assert not parse_document(around.replace("@", number).encode()).plain
+    assert parse_document(around.replace("@", "-123").encode()).plain
+    assert parse_document(around.replace("@", f'"{number}"').encode()).plain, "in a string it is none"
