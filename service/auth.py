@@ -23,7 +23,7 @@ def claim_of(request: web.Request, application_id: int, need: Need) -> Claim:
     credential, bearer = _shown(request)
     if not bearer:
         raise Unauthenticated
-    return Claim(digest_of(credential), application_id, need)
+    return Claim(digest_of(credential), application_id, need, request.remote)
 
 
 def _shown(request: web.Request) -> tuple[str, bool]:

@@ -87,7 +87,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST", _V, losant_versions.create_version, _L, _writes("flowVersions.post"), 201,
-        shapes.VersionPostQuery, shapes.FlowVersionPost,
+        shapes.VersionPostQuery, shapes.FlowVersionPost, claims=True,
     ),
     Route(
         "POST", f"{_V}/delete", losant_versions.delete_versions, _L, _writes("flowVersions.delete"), 202,

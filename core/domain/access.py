@@ -80,6 +80,7 @@ class Claim:
     digest: bytes
     application_id: int
     need: Need
+    remote: str | None = None
 
 
 ENQUEUES = {

@@ -55,14 +55,7 @@ async def authenticate(database: Database, credential: str, *, bearer: bool, rem
         raise Unauthenticated
     if not bearer:
         return Principal(row["company_id"], ActorType.API_KEY, row["id"], remote=remote)
-    return Principal(
-        row["company_id"],
-        ActorType.API_TOKEN,
-        row["id"],
-        application_id=row["application_id"],
-        scopes=frozenset(row["scopes"]),
-        remote=remote,
-    )
+    return _token_principal(row, remote)
 
 
 def admit(claim: Claim, row: asyncpg.Record | None) -> asyncpg.Record:
@@ -78,6 +71,22 @@ def admit(claim: Claim, row: asyncpg.Record | None) -> asyncpg.Record:
     if not admits(row["scopes"], claim.need):
         raise Forbidden
     return row
+
+
+async def admitted(connection: Connection, claim: Claim) -> Principal:
+    """Who shows this claim, for an operation of several statements. Raises what `admit` raises."""
+    return _token_principal(admit(claim, await tokens.find_token(connection, claim.digest)), claim.remote)
+
+
+def _token_principal(row: asyncpg.Record, remote: str | None) -> Principal:
+    return Principal(
+        row["company_id"],
+        ActorType.API_TOKEN,
+        row["id"],
+        application_id=row["application_id"],
+        scopes=frozenset(row["scopes"]),
+        remote=remote,
+    )
 
 
 async def create_company(

@@ -15,7 +15,7 @@ from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
 from core.domain.templates import Template
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
-from core.operations.access import admit
+from core.operations.access import admit, admitted
 from core.operations.flows import FLOW_UNKNOWN
 from core.store import audit_events, flows
 from core.store import flow_versions as store
@@ -47,49 +47,55 @@ class Page:
 
 
 async def create_version(
-    principal: Principal,
+    claim: Claim, database: Database, flow_id: int, new: NewVersion, template: Template, *, etag: Etag = ANY
+) -> Shown:
+    """Keeps a new inactive version, in one statement.
+
+    Raises what `admit` raises, Invalid for a name that cannot be used, AlreadyExists for a taken one, NotFound for the
+    flow, and PreconditionFailed for a caller who has seen a version of that name.
+    """
+    check_name(new.name)
+    etag.require(None)
+
+    async def work(connection: Connection) -> Shown:
+        return await _insert(connection, claim, flow_id, new, template)
+
+    try:
+        return await database.statement(work)
+    except AlreadyExists:
+        raise AlreadyExists(f'A version named "{new.name}" already exists.') from None
+
+
+async def keep_version(
+    claim: Claim,
     database: Database,
-    application_id: int,
     flow_id: int,
     new: NewVersion,
     template: Template,
     *,
-    replace: bool,
     keep: timedelta,
     etag: Etag = ANY,
-) -> tuple[Version, bytes]:
-    """Keeps a new inactive version, or with `replace` gives an existing one of that name new content.
+) -> Shown:
+    """The same, but gives an existing version of that name new content.
 
     A replacement keeps id and creation date, raises the revision, and leaves the old content in the trash for `keep`.
-    Returns the version, and how the template shows it. Raises Invalid for a name that cannot be used, AlreadyExists for
-    a taken one, NotFound for the flow, and PreconditionFailed when the version to be replaced is not the one the caller
-    has seen.
+    Raises PreconditionFailed when the version to be replaced is not the one the caller has seen.
     """
     check_name(new.name)
 
-    async def insert(connection: Connection) -> tuple[Version, bytes]:
-        etag.require(None)
-        made = await store.insert(connection, principal, application_id, flow_id, new, template)
-        if made is None:
-            raise NotFound(FLOW_UNKNOWN)
-        return made
-
-    async def insert_or_replace(connection: Connection) -> tuple[Version, bytes]:
-        if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
+    async def work(connection: Connection) -> Shown:
+        principal = await admitted(connection, claim)
+        if await flows.lock(connection, principal.company_id, claim.application_id, flow_id) is None:
             raise NotFound(FLOW_UNKNOWN)
         old = await store.lock(connection, principal.company_id, flow_id, version_id=None, name=new.name)
+        etag.require(old.revision if old else None)
         if old is None:
-            return await insert(connection)
-        etag.require(old.revision)
+            return await _insert(connection, claim, flow_id, new, template)
         version = await _replace(connection, principal, old, new, keep)
-        return version, await store.show_changed(connection, principal.company_id, version.id, template)
+        shown = await store.show_changed(connection, principal.company_id, version.id, template)
+        return Shown(shown, version.revision)
 
-    if replace:
-        return await database.transaction(insert_or_replace)
-    try:
-        return await database.statement(insert)
-    except AlreadyExists:
-        raise AlreadyExists(f'A version named "{new.name}" already exists.') from None
+    return await database.transaction(work)
 
 
 async def show_version(claim: Claim, database: Database, flow_id: int, segment: str, template: Template) -> Shown:
@@ -189,6 +195,13 @@ async def _lock(
     if version is None or version.status is VersionStatus.DRAFT:
         raise NotFound(VERSION_UNKNOWN)
     return version
+
+
+async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVersion, template: Template) -> Shown:
+    row = admit(claim, await store.insert(connection, claim, flow_id, new, template))
+    if row["id"] is None:
+        raise NotFound(FLOW_UNKNOWN)
+    return Shown(row["shown"], row["revision"])
 
 
 async def _replace(

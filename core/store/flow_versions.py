@@ -9,7 +9,7 @@ from functools import cache
 
 import asyncpg
 
-from core.domain.access import Claim, Principal
+from core.domain.access import ActorType, Claim, Principal, admitting
 from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination, Selection
@@ -106,21 +106,18 @@ def _showing(statement: str, template: Template) -> str:
 
 
 async def insert(
-    connection: Connection,
-    principal: Principal,
-    application_id: int,
-    flow_id: int,
-    version: NewVersion,
-    template: Template,
-) -> tuple[Version, bytes] | None:
-    """A new Inactive version with its audit event, and how it is shown; None if the caller has no such flow.
+    connection: Connection, claim: Claim, flow_id: int, version: NewVersion, template: Template
+) -> asyncpg.Record | None:
+    """A new Inactive version with its audit event: application_id and scopes, for admission; then the version's
+    columns, null if the token does not admit this or sees no such flow, and shown. None if the token opens nothing.
 
     Raises AlreadyExists, through the constraint, when the name is taken.
     """
-    row = await connection.fetchrow(
+    return await connection.fetchrow(
         _showing(_INSERT, template),
-        principal.company_id,
-        application_id,
+        claim.digest,
+        claim.application_id,
+        list(admitting(claim.need)),
         flow_id,
         version.name,
         fold(version.name),
@@ -128,11 +125,9 @@ async def insert(
         version.notes,
         version.content.body,
         version.content.digest,
-        principal.actor_type,
-        principal.actor_id,
-        principal.remote,
+        ActorType.API_TOKEN,
+        claim.remote,
     )
-    return (_version(row), row["shown"]) if row else None
 
 
 async def show(
@@ -194,7 +189,7 @@ async def lock(
     if found is None:
         return None
     row = await connection.fetchrow(_READ_LOCKED, company_id, found)
-    return _version(row) if row else None
+    return version_of(row) if row else None
 
 
 async def replace(connection: Connection, principal: Principal, version_id: int, new: NewVersion) -> Version:
@@ -210,7 +205,7 @@ async def replace(connection: Connection, principal: Principal, version_id: int,
         principal.actor_type,
         principal.actor_id,
     )
-    return _version(row)
+    return version_of(row)
 
 
 async def keep_replaced(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> None:
@@ -277,5 +272,6 @@ async def patch(connection: Connection, principal: Principal, version_id: int, c
     return revision
 
 
-def _version(row: asyncpg.Record) -> Version:
+def version_of(row: asyncpg.Record) -> Version:
+    """A row with all columns of a version."""
     return build(Version, row, status=VersionStatus(row["status"]))

@@ -25,7 +25,7 @@ from tests.support.tenants import KEEP, SECRET, Tenant
 MODULES: tuple[ModuleType, ...] = (access, deletions, flows, jobs, results, stories, undo, versions)
 
 READING = {
-    "authenticate", "find_application_company", "find_company", "find_default_application", "find_job",
+    "admitted", "authenticate", "find_application_company", "find_company", "find_default_application", "find_job",
     "list_application_jobs", "list_applications", "list_companies", "list_flows", "list_jobs", "list_keys",
     "list_recent_jobs", "list_tokens", "list_trash", "preview_deletion",
     "read_application_job", "read_flow", "read_job",
@@ -103,7 +103,11 @@ async def _fail(scene: Scene) -> None:
 
 
 async def _create_version(scene: Scene) -> None:
-    await versions.create_version(*scene.place, scene.flow.id, new_version("new"), VERSION, replace=False, keep=KEEP)
+    await scene.tenant.keep_version(scene.flow, new_version("new"))
+
+
+async def _keep_version(scene: Scene) -> None:
+    await scene.tenant.keep_version(scene.flow, new_version("v1"), replace=True)
 
 
 async def _delete_version(scene: Scene) -> None:
@@ -184,6 +188,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "flow.change",
     ),
     "create_version": (_create_version, "version.create"),
+    "keep_version": (_keep_version, "version.replace"),
     "delete_version": (_delete_version, "version.delete"),
     "change_version": (
         lambda scene: versions.change_version(*scene.place, scene.flow.id, "v1", VersionChange(notes="x"), VERSION),

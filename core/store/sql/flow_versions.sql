@@ -1,21 +1,27 @@
 -- name: insert_version
--- A new version with its place in its flow and its audit event, in one statement and one commit. Raising the flow's
--- counter locks it, and looks at it again if somebody else had it. No row: the caller has no such flow. A taken name
--- breaks flow_versions_name_key, which the caller sees as AlreadyExists, and uses up no number.
-WITH f AS (
+-- A new version with its place in its flow and its audit event, if the token that asks admits it, in one statement and
+-- one commit. Raising the flow's counter locks it, and looks at it again if somebody else had it. No row: the token
+-- opens nothing. No id: it does not admit this, or sees no such flow. A taken name breaks flow_versions_name_key, which
+-- the caller sees as AlreadyExists, and uses up no number.
+WITH t AS (
+    SELECT * FROM open_token($1)
+), f AS (
     UPDATE flows SET next_iteration = next_iteration + 1
-    WHERE id = $3 AND company_id = $1 AND application_id = $2 AND removing_since IS NULL
-    RETURNING *
+    FROM t
+    WHERE flows.id = $4 AND flows.company_id = t.company_id AND flows.application_id = t.application_id
+      AND t.application_id = $2 AND t.scopes && $3::text[] AND flows.removing_since IS NULL
+    RETURNING flows.*, t.id AS token_id
 ), v AS (
     INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
                                created_by_type, created_by_id, updated_by_type, updated_by_id)
-    SELECT $1, id, next_iteration - 1, $4, $5, 'Inactive', $6, $7, $8, $9, $10, $11, $10, $11 FROM f
+    SELECT company_id, id, next_iteration - 1, $5, $6, 'Inactive', $7, $8, $9, $10, $11, token_id, $11, token_id FROM f
     RETURNING *
 ), accounted AS (
     INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
-    SELECT $1, $10, $11, $12, 'version.create', 'version', id, digest FROM v
+    SELECT company_id, $11, created_by_id, $12, 'version.create', 'version', id, digest FROM v
 )
-SELECT v.*, /* shown */ ''::bytea AS shown FROM v, f;
+SELECT t.application_id, t.scopes, v.*, /* shown */ ''::bytea AS shown
+FROM t LEFT JOIN (v CROSS JOIN f) ON true;
 
 -- name: show_version_by_id
 -- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token

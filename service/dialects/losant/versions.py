@@ -61,18 +61,12 @@ async def create_version(call: Call) -> Answer:
         notes=call.body.get("notes"),
         content=await computed(len(call.raw_body), lambda: content_of(call.document)),
     )
-    version, shown = await versions.create_version(
-        call.principal,
-        call.database,
-        application_of(call),
-        flow_of(call),
-        new,
-        VERSION,
-        replace=call.query["allow_replacement"],
-        keep=call.service.keep,
-        etag=call.if_match,
-    )
-    return Answer(201, shown, _etag(version.revision))
+    asked = (call.claim, call.database, flow_of(call), new, VERSION)
+    if call.query["allow_replacement"]:
+        shown = await versions.keep_version(*asked, keep=call.service.keep, etag=call.if_match)
+    else:
+        shown = await versions.create_version(*asked, etag=call.if_match)
+    return Answer(201, shown.text, _etag(shown.revision))
 
 
 async def read_version(call: Call) -> Answer:
