@@ -1,7 +1,7 @@
 """Requests a second of the real API, beside a bare server and FastAPI that answer from the same rows.
 
-Ours is the API as `penstock api` runs it: every middleware, a real token, the audit. The bare one runs the SQL for the
-data and nothing else; FastAPI does the same and is there for information. Each is one process with the same pool on the
+Ours is the API as `penstock api` runs it: every middleware, a real token. The bare one runs the same SQL but for the
+token, and nothing else; FastAPI does the same and is there for information. Each is one process with the same pool on the
 same PostgreSQL, and the load comes from one more.
 
 In each round every server gets the same number of the same requests, the first one changing from round to round.
@@ -18,7 +18,6 @@ from typing import Any
 
 import asyncpg
 
-from bench import plain
 from bench.contestants import Contestant, running_contestants
 from bench.documents import write_workflow
 from bench.http_cases import CASES, FIRST_PAGE, LAST_PAGE, Case
@@ -86,7 +85,6 @@ async def _contestants(servers: Servers, connection: Connection) -> AsyncIterato
     async with open_database(servers.settings, role="bench", size=2) as database:
         tenant = await make_tenant(database, "Bench")
         await write_documents(connection, seed=3)
-        await connection.execute(plain.LAY_OUT)
         flows = {name: await _fill(connection, database, tenant, name) for name in FILLED}
         await connection.execute("VACUUM (ANALYZE)", timeout=SETTLE_SECONDS)
         source = random.Random(4)

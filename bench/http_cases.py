@@ -93,7 +93,7 @@ CASES = (
         flows=FLOWS,
         least_ratio=LEAST_RATIO,
     ),
-    # Ours takes turns here: whoever writes versions of a flow holds its row, so that the ordinals have no gaps.
+    # All take turns here: whoever writes versions of a flow holds its row, so that the ordinals have no gaps.
     Case(
         "create in one flow",
         ours="/applications/{application}/flows/{own}/versions",

@@ -1,7 +1,7 @@
 """What the peers of the HTTP bench do with the database: rows in and out, as one would write it by hand.
 
-The predicates are those of our own routes and so are the rows; there is no token to look up, no flow to lock, no
-audit to write. The pool is ours in all that matters: its size, the door in front, without which asyncpg lets late
+The predicates are those of our own routes and so are the rows, with the flow's counter and the audit event of one that is
+created; there is no token to look up and no scope to compare. The pool is ours in all that matters: its size, the door in front, without which asyncpg lets late
 callers overtake early ones, and connections that are given back as they are, without a round trip to reset them.
 """
 
@@ -19,9 +19,6 @@ Row: TypeAlias = "asyncpg.Record"
 
 POOL = 10
 """Connections, as many as the API has."""
-
-LAY_OUT = "CREATE SEQUENCE bench_iterations"
-"""Ordinals for the versions the peers create: no two of a flow may be the same, and nobody waits for a sequence."""
 
 _COLUMNS = """
 v.id, v.flow_id AS "flowId", v.name AS version, v.enabled, v.notes, v.body,
@@ -46,10 +43,20 @@ WHERE v.name = $3 AND v.flow_id = $2 AND f.company_id = $1 AND f.removing_since 
 """
 
 _INSERT = f"""
-INSERT INTO flow_versions AS v (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
-                                created_by_type, updated_by_type)
-VALUES ($1, $2, nextval('bench_iterations'), $3::text, lower($3::text), 'Inactive', $4, $5, $6, $7, 'cli', 'cli')
-RETURNING {_COLUMNS}
+WITH f AS (
+    UPDATE flows SET next_iteration = next_iteration + 1
+    WHERE id = $2 AND company_id = $1 AND removing_since IS NULL
+    RETURNING *
+), v AS (
+    INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
+                               created_by_type, updated_by_type)
+    SELECT $1, id, next_iteration - 1, $3::text, lower($3::text), 'Inactive', $4, $5, $6, $7, 'cli', 'cli' FROM f
+    RETURNING *
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, action, subject_type, subject_id, after_digest)
+    SELECT $1, 'cli', 'version.create', 'version', id, digest FROM v
+)
+SELECT {_COLUMNS} FROM v
 """
 
 

@@ -199,7 +199,7 @@ async def _lock(
 
 async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVersion, template: Template) -> Shown:
     row = admit(claim, await store.insert(connection, claim, flow_id, new, template))
-    if row["id"] is None:
+    if row["revision"] is None:
         raise NotFound(FLOW_UNKNOWN)
     return Shown(row["shown"], row["revision"])
 

@@ -108,8 +108,8 @@ def _showing(statement: str, template: Template) -> str:
 async def insert(
     connection: Connection, claim: Claim, flow_id: int, version: NewVersion, template: Template
 ) -> asyncpg.Record | None:
-    """A new Inactive version with its audit event: application_id and scopes, for admission; then the version's
-    columns, null if the token does not admit this or sees no such flow, and shown. None if the token opens nothing.
+    """A new Inactive version with its audit event: application_id and scopes, for admission; then revision,
+    which is null if the token does not admit this or sees no such flow, and shown. None if the token opens nothing.
 
     Raises AlreadyExists, through the constraint, when the name is taken.
     """

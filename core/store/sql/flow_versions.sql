@@ -1,7 +1,7 @@
 -- name: insert_version
 -- A new version with its place in its flow and its audit event, if the token that asks admits it, in one statement and
 -- one commit. Raising the flow's counter locks it, and looks at it again if somebody else had it. No row: the token
--- opens nothing. No id: it does not admit this, or sees no such flow. A taken name breaks flow_versions_name_key, which
+-- opens nothing. No revision: it does not admit this, or sees no such flow. A taken name breaks flow_versions_name_key, which
 -- the caller sees as AlreadyExists, and uses up no number.
 WITH t AS (
     SELECT * FROM open_token($1)
@@ -20,7 +20,7 @@ WITH t AS (
     INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
     SELECT company_id, $11, created_by_id, $12, 'version.create', 'version', id, digest FROM v
 )
-SELECT t.application_id, t.scopes, v.*, /* shown */ ''::bytea AS shown
+SELECT t.application_id, t.scopes, v.revision, /* shown */ ''::bytea AS shown
 FROM t LEFT JOIN (v CROSS JOIN f) ON true;
 
 -- name: show_version_by_id
