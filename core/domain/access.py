@@ -2,8 +2,10 @@
 
 A Losant token holds scopes: an operation RES.ACTION is open to `all.Application`, `all.Organization`, `all.User`,
 `RES.*` and `RES.ACTION`; one that only reads is open to the first three with `.read` as well, and every operation to
-the three with `.bounded` (Losant's endpoint table, API 1.30; contracts/losant.md 2). `flowVersions` and `flowVersion`
-are different resources.
+the three with `.bounded` (Losant's endpoint table, API 1.30). `flowVersions` and `flowVersion` are different resources.
+
+Losant describes `.bounded` as everything but tokens, members, transfers and credentials. No operation here is one of
+those, so it opens what the full scope opens; one that will be must not admit it.
 """
 
 from __future__ import annotations
@@ -14,8 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.domain.jobs import JobKind
-
-_ALL = ("all.Application", "all.Organization", "all.User")
+from core.domain.scopes import ALL
 
 API_KEY_PREFIX = "pnk_"
 TOKEN_PREFIX = "pnt_"  # noqa: S105 - a prefix that leak scanners can look for, not a secret
@@ -61,9 +62,9 @@ def admits(scopes: Collection[str], need: Need) -> bool:
     resource = need.scope.partition(".")[0]
     if need.scope in scopes or f"{resource}.*" in scopes:
         return True
-    if any(name in scopes or f"{name}.bounded" in scopes for name in _ALL):
+    if any(name in scopes or f"{name}.bounded" in scopes for name in ALL):
         return True
-    return need.reads and any(f"{name}.read" in scopes for name in _ALL)
+    return need.reads and any(f"{name}.read" in scopes for name in ALL)
 
 
 ENQUEUES = {
@@ -86,18 +87,6 @@ def readable_kinds(principal: Principal) -> frozenset[JobKind]:
         return frozenset(JobKind)
     kinds = {kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need)}
     return frozenset(kinds | _COMPANIONS) if kinds else frozenset()
-
-
-SCOPES = frozenset(
-    [f"{name}{suffix}" for name in _ALL for suffix in ("", ".read", ".bounded")]
-    + [f"flows.{action}" for action in ("*", "get", "getByVersion", "palette", "post")]
-    + [f"flow.{action}" for action in ("*", "get", "patch", "delete")]
-    + [f"flowVersions.{action}" for action in ("*", "get", "post", "delete")]
-    + [f"flowVersion.{action}" for action in ("*", "get", "patch", "delete")]
-    + [f"applicationJobLogs.{action}" for action in ("*", "get")]
-    + [f"applicationJobLog.{action}" for action in ("*", "get")]
-)
-"""The scopes a token can be created with."""
 
 
 def new_credential(prefix: str, random_text: Callable[[int], str]) -> str:

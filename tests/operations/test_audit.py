@@ -177,6 +177,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         lambda scene: access.revoke_token(scene.owner, scene.tenant.database, scene.tenant.token_id),
         "token.revoke",
     ),
+    "set_token_active": (
+        lambda scene: access.set_token_active(scene.owner, scene.tenant.database, scene.tenant.token_id, active=False),
+        "token.deactivate",
+    ),
     "revoke_key": (_revoke_key, "key.revoke"),
     "create_flow": (lambda scene: scene.tenant.make_flow("new"), "flow.create"),
     "change_flow": (
