@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from marshmallow import fields
 
 from core.domain.documents import Document, canonical_digest
 from core.domain.flows import FLOW_CLASSES, MOST_DESCRIPTION, Flow
 from core.domain.flows import MOST_NAME as MOST_FLOW_NAME
 from core.domain.identifiers import hex_id
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.storage import MOST_KEY, StorageUse
 from core.domain.versions import MOST_NAME, MOST_NOTES, Content, Version
 from schemas.fields import Body, Count, Flag, HexId, Mapped, Objects, Query, QueryFlag, Text, Word, milliseconds
 
@@ -42,6 +44,13 @@ class FlowPatch(Body):
     description = Text(most=MOST_DESCRIPTION)
     enabled = Flag()
     default_version_id = HexId(data_key="defaultVersionId", allow_none=True)
+
+
+class FlowStorageEntry(Body):
+    """Without a `value` the key is deleted; null is a value like any other."""
+
+    key = Text(least=1, most=MOST_KEY, required=True)
+    value = fields.Raw(allow_none=True)
 
 
 class FlowVersionPost(Body):
@@ -142,6 +151,10 @@ def render_version(version: Version, application_id: int, flow_class: str) -> by
     if version.notes is not None:
         shown["notes"] = version.notes
     return orjson.dumps(shown)[:-1] + b"," + version.body[1:].encode()
+
+
+def render_storage_use(use: StorageUse) -> dict[str, Any]:
+    return {"memoryUsed": use.memory_used, "keysCount": use.keys_count}
 
 
 def render_list(items: list[bytes], **envelope: Any) -> bytes:
