@@ -1,8 +1,8 @@
 """Requests a second of the real API, beside a bare server and FastAPI that answer from the same rows.
 
 Ours is the API as `penstock api` runs it: every middleware, a real token. The bare one runs the same SQL but for the
-token, and nothing else; FastAPI does the same and is there for information. Each is one process with the same pool on the
-same PostgreSQL, and the load comes from one more.
+token, and nothing else; FastAPI does the same and is there for information. Each is one process with the same pool on
+the same PostgreSQL, and the load comes from one more.
 
 In each round every server gets the same number of the same requests, the first one changing from round to round.
 Before that their answers are compared, and each is warmed up.

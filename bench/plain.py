@@ -1,8 +1,9 @@
 """What the peers of the HTTP bench do with the database: rows in and out, as one would write it by hand.
 
-The predicates are those of our own routes and so are the rows, with the flow's counter and the audit event of one that is
-created; there is no token to look up and no scope to compare. The pool is ours in all that matters: its size, the door in front, without which asyncpg lets late
-callers overtake early ones, and connections that are given back as they are, without a round trip to reset them.
+The predicates are those of our own routes and so are the rows, with the flow's counter and the audit event of one that
+is created; there is no token to look up and no scope to compare. The pool is ours in all that matters: its size, the
+door in front, without which asyncpg lets late callers overtake early ones, and connections that are given back as they
+are, without a round trip to reset them.
 """
 
 from __future__ import annotations

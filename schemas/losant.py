@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from marshmallow import fields
 
 from core.domain.documents import Document, canonical_digest
 from core.domain.flows import FLOW_CLASSES, MOST_DESCRIPTION, Flow
 from core.domain.flows import MOST_NAME as MOST_FLOW_NAME
 from core.domain.identifiers import hex_id
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.storage import MOST_KEY, StorageUse
 from core.domain.templates import Form, Given, Hole, Template
 from core.domain.versions import MOST_NAME, MOST_NOTES, Content
 from schemas.fields import Body, Count, Flag, HexId, Mapped, Objects, Query, QueryFlag, Text, Word, milliseconds
@@ -43,6 +45,13 @@ class FlowPatch(Body):
     description = Text(most=MOST_DESCRIPTION)
     enabled = Flag()
     default_version_id = HexId(data_key="defaultVersionId", allow_none=True)
+
+
+class FlowStorageEntry(Body):
+    """Without a `value` the key is deleted; null is a value like any other."""
+
+    key = Text(least=1, most=MOST_KEY, required=True)
+    value = fields.Raw(allow_none=True)
 
 
 class FlowVersionPost(Body):
@@ -128,6 +137,10 @@ def render_flow(flow: Flow) -> dict[str, Any]:
 
 def _hex(column: str) -> Hole:
     return Hole(column, Form.HEX_ID)
+
+
+def render_storage_use(use: StorageUse) -> dict[str, Any]:
+    return {"memoryUsed": use.memory_used, "keysCount": use.keys_count}
 
 
 def _author(prefix: str, column: str) -> Given:

@@ -17,9 +17,11 @@ from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.native import jobs as native_jobs
+from service.native import storage as native_storage
 from service.native import trash as native_trash
 
 
@@ -71,6 +73,7 @@ def _writes(scope: str) -> Need:
 
 _A = "/applications/{applicationId}"
 _V = _A + "/flows/{flowId}/versions"
+_S = _A + "/flows/{flowId}/storage"
 _L, _N = Dialect.LOSANT, Dialect.NATIVE
 
 ROUTES: tuple[Route, ...] = (
@@ -84,6 +87,14 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", f"{_A}/flows/{{flowId}}", losant_flows.delete_flow, _L, _writes("flow.delete"), 200),
     Route(
         "GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, shapes.VersionsQuery, claims=True
+    ),
+    Route("GET", _S, losant_storage.read_storage, _L, _reads("flow.getStorageEntries"), 200),
+    Route(
+        "PATCH", _S, losant_storage.set_entry, _L, _writes("flow.setStorageEntry"), 200, body=shapes.FlowStorageEntry
+    ),
+    Route("DELETE", _S, losant_storage.clear_storage, _L, _writes("flow.clearStorageEntries"), 200),
+    Route(
+        "GET", f"{_S}-metadata", losant_storage.read_metadata, _L, _reads("flow.getStorageEntriesMetadata"), 200
     ),
     Route(
         "POST", _V, losant_versions.create_version, _L, _writes("flowVersions.post"), 201,
@@ -121,6 +132,14 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/flows/{flow}/trash/{entry}/restore", native_trash.restore_entry, _N,
         _writes("flowVersions.post"), 200,
+    ),
+    Route(
+        "GET", "/api/v1/flows/{flow}/storage/trash", native_storage.list_trash, _N, _reads("flow.getStorageEntries"),
+        200, job_shapes.PageQuery,
+    ),
+    Route(
+        "POST", "/api/v1/flows/{flow}/storage/trash/{entry}/restore", native_storage.restore_entry, _N,
+        _writes("flow.setStorageEntry"), 200,
     ),
 )  # fmt: skip
 

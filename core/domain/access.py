@@ -2,8 +2,10 @@
 
 A Losant token holds scopes: an operation RES.ACTION is open to `all.Application`, `all.Organization`, `all.User`,
 `RES.*` and `RES.ACTION`; one that only reads is open to the first three with `.read` as well, and every operation to
-the three with `.bounded` (Losant's endpoint table, API 1.30; contracts/losant.md 2). `flowVersions` and `flowVersion`
-are different resources.
+the three with `.bounded` (Losant's endpoint table, API 1.30). `flowVersions` and `flowVersion` are different resources.
+
+Losant describes `.bounded` as everything but tokens, members, transfers and credentials. No operation here is one of
+those, so it opens what the full scope opens; one that will be must not admit it.
 """
 
 from __future__ import annotations
@@ -15,8 +17,7 @@ from enum import StrEnum
 from functools import cache
 
 from core.domain.jobs import JobKind
-
-_ALL = ("all.Application", "all.Organization", "all.User")
+from core.domain.scopes import ALL
 
 API_KEY_PREFIX = "pnk_"
 TOKEN_PREFIX = "pnt_"  # noqa: S105 - a prefix that leak scanners can look for, not a secret
@@ -62,7 +63,7 @@ def admitting(need: Need) -> frozenset[str]:
     """The scopes of which a token must have one."""
     resource = need.scope.partition(".")[0]
     suffixes = ("", ".bounded", ".read") if need.reads else ("", ".bounded")
-    return frozenset({need.scope, f"{resource}.*"} | {f"{name}{suffix}" for name in _ALL for suffix in suffixes})
+    return frozenset({need.scope, f"{resource}.*"} | {f"{name}{suffix}" for name in ALL for suffix in suffixes})
 
 
 def admits(scopes: Collection[str], need: Need) -> bool:
@@ -103,18 +104,6 @@ def readable_kinds(principal: Principal) -> frozenset[JobKind]:
         return frozenset(JobKind)
     kinds = {kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need)}
     return frozenset(kinds | _COMPANIONS) if kinds else frozenset()
-
-
-SCOPES = frozenset(
-    [f"{name}{suffix}" for name in _ALL for suffix in ("", ".read", ".bounded")]
-    + [f"flows.{action}" for action in ("*", "get", "getByVersion", "palette", "post")]
-    + [f"flow.{action}" for action in ("*", "get", "patch", "delete")]
-    + [f"flowVersions.{action}" for action in ("*", "get", "post", "delete")]
-    + [f"flowVersion.{action}" for action in ("*", "get", "patch", "delete")]
-    + [f"applicationJobLogs.{action}" for action in ("*", "get")]
-    + [f"applicationJobLog.{action}" for action in ("*", "get")]
-)
-"""The scopes a token can be created with."""
 
 
 def new_credential(prefix: str, random_text: Callable[[int], str]) -> str:

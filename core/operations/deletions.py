@@ -19,7 +19,16 @@ from core.domain.jobs import LEASE_SECONDS, ClaimedJob, JobKind, JobStatus, Reas
 from core.domain.query import Combination
 from core.operations.flows import FLOW_UNKNOWN
 from core.settings import Settings
-from core.store import audit_events, flow_versions, flows, idempotency_keys, job_items, jobs, mail_days
+from core.store import (
+    audit_events,
+    flow_storages,
+    flow_versions,
+    flows,
+    idempotency_keys,
+    job_items,
+    jobs,
+    mail_days,
+)
 from core.store.database import Connection, Database, limit_statements
 from core.store.flow_versions import Preview
 from core.store.idempotency_keys import Key
@@ -184,6 +193,8 @@ async def conclude(
         assert held.flow_id is not None, "the removal of a flow is about a flow"
         if held.undo_until is None:
             await jobs.stamp_undo_until(connection, held.id, terms.undo)
+        await flows.lock_for_job(connection, held.company_id, held.flow_id)
+        await flow_storages.move_to_trash(connection, held.company_id, held.flow_id, held.id)
         await flows.move_to_trash(connection, held.company_id, held.flow_id, held.id)
     await audit_events.record(
         connection,

@@ -9,7 +9,7 @@ from core.domain.versions import TrashEntry
 from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
-from core.store import audit_events, deleted_versions, flow_versions, flows, job_items, jobs
+from core.store import audit_events, deleted_versions, flow_storages, flow_versions, flows, job_items, jobs
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
 
@@ -17,6 +17,9 @@ ENTRY_UNKNOWN = "Trash entry was not found"
 
 MOST_JOBS = 100
 """Jobs one purging transaction holds; whoever wants to undo one of them waits for it."""
+
+MOST_STORAGES = 20
+"""Deletions from flows' storages that one purging transaction ends: each may hold 8 MiB."""
 
 
 async def accept_undo(principal: Principal, database: Database, job: Job, *, public_id: str) -> str:
@@ -113,15 +116,20 @@ async def restore_entry(principal: Principal, database: Database, flow_id: int, 
 
 
 async def purge_trash(database: Database, limit: int) -> int:
-    """Ends single entries, then what ended jobs deleted, up to about twice `limit` entries; returns how many."""
+    """Ends single entries, then what ended jobs deleted, up to about twice `limit` entries; returns how many.
+
+    Of what was deleted from storages a few at a time; there may be more whenever anything is returned.
+    """
 
     async def work(connection: Connection) -> int:
         purged = await deleted_versions.purge(connection, limit)
+        purged += await flow_storages.purge(connection, MOST_STORAGES)
         of_jobs = 0
         for _ in range(MOST_JOBS):
             job_id = await deleted_versions.lock_purgeable(connection) if of_jobs < limit else None
             if job_id is None:
                 break
+            await flow_storages.purge_of_job(connection, job_id)
             of_jobs += await deleted_versions.purge_of_job(connection, job_id, limit)
         return purged + of_jobs
 
@@ -145,6 +153,7 @@ async def _restore(connection: Connection, held: HeldJob, limit: int) -> int:
     assert held.undoes is not None, "an undo takes a job back"
     assert held.flow_id is not None, "a deletion is about a flow"
     await flows.restore_of_job(connection, held.undoes)
+    await flow_storages.restore_of_job(connection, held.company_id, held.undoes)
     await flows.lock_for_job(connection, held.company_id, held.flow_id)
     if not await flows.is_visible(connection, held.company_id, held.flow_id, None):
         held.count_failed(Reason.FLOW_GONE, (held.total or 0) - held.removed - held.failed)

@@ -86,6 +86,24 @@ CREATE TABLE deleted_flows (
     CONSTRAINT deleted_flows_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE deleted_storages (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    company_id bigint NOT NULL,
+    flow_id bigint NOT NULL,
+    job_id bigint,
+    reason text NOT NULL,
+    entries json NOT NULL,
+    first_keys text[] NOT NULL,
+    keys_count integer NOT NULL,
+    memory_used integer NOT NULL,
+    revision bigint NOT NULL,
+    deleted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    purge_after timestamp with time zone,
+    CONSTRAINT deleted_storages_pkey PRIMARY KEY (id),
+    CONSTRAINT deleted_storages_purged_somehow CHECK (((purge_after IS NULL) = (job_id IS NOT NULL))),
+    CONSTRAINT deleted_storages_reason_known CHECK ((reason = ANY (ARRAY['deleted'::text, 'cleared'::text, 'replaced'::text, 'flow_deleted'::text])))
+);
+
 CREATE TABLE deleted_versions (
     id bigint GENERATED ALWAYS AS IDENTITY,
     version_id bigint NOT NULL,
@@ -114,6 +132,25 @@ CREATE TABLE deleted_versions (
     CONSTRAINT deleted_versions_pkey PRIMARY KEY (id),
     CONSTRAINT deleted_versions_purged_somehow CHECK (((purge_after IS NULL) = (job_id IS NOT NULL))),
     CONSTRAINT deleted_versions_reason_known CHECK ((reason = ANY (ARRAY['deleted'::text, 'bulk_deleted'::text, 'flow_deleted'::text, 'replaced'::text])))
+);
+
+CREATE TABLE flow_storage_entries (
+    flow_id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    value json NOT NULL,
+    CONSTRAINT flow_storage_entries_pkey PRIMARY KEY (flow_id, key),
+    CONSTRAINT flow_storage_entries_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255)))
+);
+
+CREATE TABLE flow_storages (
+    flow_id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    revision bigint NOT NULL DEFAULT 1,
+    keys_count integer NOT NULL,
+    memory_used integer NOT NULL,
+    CONSTRAINT flow_storages_pkey PRIMARY KEY (flow_id),
+    CONSTRAINT flow_storages_counted CHECK (((keys_count >= 0) AND (memory_used >= 0)))
 );
 
 CREATE TABLE flow_versions (
@@ -282,6 +319,7 @@ ALTER TABLE application_tokens ADD CONSTRAINT application_tokens_application_fke
 ALTER TABLE application_tokens ADD CONSTRAINT application_tokens_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 ALTER TABLE applications ADD CONSTRAINT applications_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 ALTER TABLE companies ADD CONSTRAINT companies_parent_fkey FOREIGN KEY (parent_id) REFERENCES companies(id);
+ALTER TABLE flow_storage_entries ADD CONSTRAINT flow_storage_entries_storage_fkey FOREIGN KEY (flow_id) REFERENCES flow_storages(flow_id);
 ALTER TABLE flow_versions ADD CONSTRAINT flow_versions_flow_fkey FOREIGN KEY (flow_id) REFERENCES flows(id);
 ALTER TABLE flows ADD CONSTRAINT flows_application_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
 ALTER TABLE flows ADD CONSTRAINT flows_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
@@ -304,6 +342,9 @@ CREATE INDEX audit_events_company_index ON audit_events USING btree (company_id,
 CREATE INDEX companies_parent_index ON companies USING btree (parent_id);
 CREATE INDEX deleted_flows_company_index ON deleted_flows USING btree (company_id);
 CREATE INDEX deleted_flows_job_index ON deleted_flows USING btree (job_id);
+CREATE INDEX deleted_storages_flow_index ON deleted_storages USING btree (flow_id, id);
+CREATE UNIQUE INDEX deleted_storages_job_index ON deleted_storages USING btree (job_id) WHERE (job_id IS NOT NULL);
+CREATE INDEX deleted_storages_purge_index ON deleted_storages USING btree (purge_after) WHERE (purge_after IS NOT NULL);
 CREATE INDEX deleted_versions_flow_index ON deleted_versions USING btree (flow_id, id);
 CREATE UNIQUE INDEX deleted_versions_job_index ON deleted_versions USING btree (job_id, version_id) WHERE (job_id IS NOT NULL);
 CREATE INDEX deleted_versions_purge_index ON deleted_versions USING btree (purge_after) WHERE (purge_after IS NOT NULL);
