@@ -48,6 +48,7 @@ _FORGET_TOMBSTONES = query("jobs.forget_tombstones")
 _HINT = query("jobs.hint_staged")
 _FIND_UNDO = query("jobs.find_undo")
 _IS_UNDOABLE = query("jobs.is_undoable")
+_READ_ORIGIN_KIND = query("jobs.read_origin_kind")
 _READ_REVISIONS = query("jobs.read_revisions")
 
 NOTIFY_CHANNEL = "penstock_staged"
@@ -225,6 +226,11 @@ async def is_undoable(connection: Connection, job_id: int) -> bool:
     """Whether what a locked job deleted can still come back."""
     undoable: bool = await connection.fetchval(_IS_UNDOABLE, job_id)
     return undoable
+
+
+async def read_origin_kind(connection: Connection, company_id: int, job_id: int) -> JobKind:
+    """The kind of the job that this one takes back or tells about; its own if it follows from none, or none is left."""
+    return JobKind(await connection.fetchval(_READ_ORIGIN_KIND, company_id, job_id))
 
 
 async def read_revisions(connection: Connection, job_ids: Collection[int]) -> dict[int, int]:
