@@ -188,12 +188,18 @@ def test_the_stamp_knows_lock_project_and_folder(tmp_path: Path) -> None:
     _stamp(here, "dev")
     assert here.is_current("dev")
     assert here.is_current("embedded"), "the development lock holds the other one"
+    assert not here.is_current("fuzz")
     shutil.copytree(here.VENV, elsewhere.VENV, symlinks=True)
     assert not elsewhere.is_current("dev"), "the scripts of a copied environment name the folder it came from"
 
     _stamp(here, "embedded")
     assert here.is_current("embedded")
     assert not here.is_current("dev")
+    _stamp(here, "fuzz")
+    assert all(here.is_current(kind) for kind in ("fuzz", "dev", "embedded")), (
+        "so that a test run need not install again"
+    )
+    _stamp(here, "embedded")
     with (here.ROOT / "requirements-embedded.lock").open("a") as lock:
         lock.write("# another line\n")
     assert not here.is_current("embedded")
@@ -236,7 +242,8 @@ def _checkout(folder: Path | None) -> ModuleType:
     """The bootstrap of another checkout with the same locks; None: of this one."""
     if folder is not None:
         (folder / "cli").mkdir(parents=True)
-        for name in ("cli/bootstrap.py", "pyproject.toml", "requirements-dev.lock", "requirements-embedded.lock"):
+        locks = [f"requirements-{kind}.lock" for kind in ("dev", "embedded", "fuzz")]
+        for name in ("cli/bootstrap.py", "pyproject.toml", *locks):
             shutil.copy(ROOT / name, folder / name)
     spec = importlib.util.spec_from_file_location("bootstrap", (folder or ROOT) / "cli" / "bootstrap.py")
     assert spec is not None
