@@ -3,6 +3,8 @@
 bulk_delete     the whole job against a raw batched DELETE of the same rows
 queue_latency   accepted -> in progress, beside arq as it comes
 http            requests a second, beside a bare aiohttp server and FastAPI on the same rows
+undo            taking a bulk delete back, against the delete itself
+fairness        ten deletes of one company beside another one's of a million versions, against the same ten alone
 
 An absolute figure says as much about the machine as about the program, so every bench prints ratios and the machine's
 facts, and checks that the work was really done before it says how long it took.

@@ -92,18 +92,20 @@ ENQUEUES = {
 
 
 _COMPANIONS = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK}
-"""Jobs that follow from others, and may be read by whoever may read any."""
+"""Jobs that follow from others. Whoever may read any kind may read them; who may cancel one, its origin decides."""
+
+
+def enqueueable_kinds(principal: Principal) -> frozenset[JobKind]:
+    """The kinds of jobs this caller may cause, cancel and undo: all for a company's key, else what its scopes name."""
+    if principal.actor_type is ActorType.API_KEY:
+        return frozenset(JobKind)
+    return frozenset(kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need))
 
 
 def readable_kinds(principal: Principal) -> frozenset[JobKind]:
-    """The kinds of jobs this caller may read: all for a company's key, else those its scopes may enqueue.
-
-    Letters, callbacks and undos belong to the job they follow from and go with any of its kinds.
-    """
-    if principal.actor_type is ActorType.API_KEY:
-        return frozenset(JobKind)
-    kinds = {kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need)}
-    return frozenset(kinds | _COMPANIONS) if kinds else frozenset()
+    """The kinds of jobs this caller may read: those it may enqueue, and with any of them whatever follows from jobs."""
+    kinds = enqueueable_kinds(principal)
+    return kinds | _COMPANIONS if kinds else kinds
 
 
 def new_credential(prefix: str, random_text: Callable[[int], str]) -> str:

@@ -22,6 +22,8 @@ MOST_INTEGER_DIGITS = 64
 
 _MOST_KEY_SHOWN = 64
 
+_TOO_DEEP = f"is nested more than {MOST_DEPTH} deep"
+
 Json = Any
 """Whatever JSON can say: dict, list, str, int, float, bool or None."""
 
@@ -94,18 +96,27 @@ def parse_document(raw: bytes) -> Document:
     except _Suspect:
         raise _locate(text) from None
     except json.JSONDecodeError as error:
-        raise Invalid(f"the body is not JSON: {error.msg} at character {error.pos}") from None
+        raise Invalid(f"the body {_malformed(error)}") from None
     except RecursionError:
-        raise Invalid(f"is nested more than {MOST_DEPTH} deep") from None
+        raise Invalid(_TOO_DEEP) from None
     return document
 
 
 def parse_json(text: str, path: str) -> Json:
     """One JSON value under the same rules, as query parameters carry it. Raises Invalid naming the path."""
     try:
-        return parse_document(f'{{"{path}":{text}}}'.encode("utf-8", "surrogatepass")).value[path]
-    except Invalid as error:
-        raise Invalid(error.problem, error.path or path) from None
+        text.encode()
+        value = _FAST.decode(text)
+        _check_shape(value, text)
+    except _Suspect:
+        raise _locate(text, path) from None
+    except json.JSONDecodeError as error:
+        raise Invalid(_malformed(error), path) from None
+    except UnicodeEncodeError:
+        raise Invalid("is not UTF-8", path) from None
+    except RecursionError:
+        raise Invalid(_TOO_DEEP, path) from None
+    return value
 
 
 def member_path(path: str, key: str) -> str:
@@ -196,16 +207,20 @@ def _is_too_deep(text: str) -> bool:
     return True
 
 
-def _locate(text: str) -> Invalid:
-    """Finds the first thing refused, in a second, slower parse."""
+def _locate(text: str, path: str = "") -> Invalid:
+    """Finds the first thing refused, in a second, slower parse. `path` names the value; a body has none."""
     try:
         value = _SLOW.decode(text)
     except RecursionError:
-        return Invalid(f"is nested more than {MOST_DEPTH} deep")
+        return Invalid(_TOO_DEEP, path)
     except json.JSONDecodeError as error:
-        return Invalid(f"the body is not JSON: {error.msg} at character {error.pos}")
-    path, problem = next(_refusals(value))
-    return Invalid(problem, path)
+        return Invalid(_malformed(error) if path else f"the body {_malformed(error)}", path)
+    at, problem = next(_refusals(value, (None, path) if path else None))
+    return Invalid(problem, at)
+
+
+def _malformed(error: json.JSONDecodeError) -> str:
+    return f"is not JSON: {error.msg} at character {error.pos}"
 
 
 def _refusals(item: Json, place: _Place = None, depth: int = 1) -> Iterator[tuple[str, str]]:
@@ -219,7 +234,7 @@ def _refusals(item: Json, place: _Place = None, depth: int = 1) -> Iterator[tupl
         if problem := _text_problem(item):
             yield _path(place), problem
     elif depth > MOST_DEPTH:
-        yield _path(place), f"is nested more than {MOST_DEPTH} deep"
+        yield _path(place), _TOO_DEEP
     else:
         yield from _key_refusals(item, place)
         for step, entry in _entries(item):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
-from core.domain.access import Principal, readable_kinds
+from core.domain.access import Principal, enqueueable_kinds, readable_kinds
 from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import is_public_id, parse_hex_id
 from core.domain.jobs import (
@@ -102,13 +102,16 @@ async def read_application_job(principal: Principal, database: Database, applica
 async def cancel_job(principal: Principal, database: Database, public_id: str, terms: Terms) -> Job:
     """Ends a queued job now and a running one at its next batch; what was removed stays removed.
 
-    Raises Conflict for a job that has ended and for the removal of a flow, which is hidden already and would be left
-    half empty. Cancelling twice is the same as once.
+    An undo, a letter or a callback goes by the kind of the job it follows from. Raises Forbidden when that is not the
+    caller's to enqueue, and Conflict for a job that has ended and for the removal of a flow, which is hidden already
+    and would be left half empty. Cancelling twice is the same as once.
     """
     job = await read_job(principal, database, public_id)
 
     async def work(connection: Connection) -> None:
         locked = await _lock_stoppable(connection, job)
+        if await store.read_origin_kind(connection, job.company_id, job.id) not in enqueueable_kinds(principal):
+            raise Forbidden
         await audit_events.record(connection, principal, "job.cancel", ("job", job.id))
         if locked.status is JobStatus.QUEUED:
             await conclude(connection, locked.held, JobStatus.CANCELLED, None, terms)

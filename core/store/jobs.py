@@ -48,6 +48,7 @@ _HINT = query("jobs.hint_staged")
 _FIND_UNDO = query("jobs.find_undo")
 _IS_UNDOABLE = query("jobs.is_undoable")
 _GIVE_UP_UNDO = query("jobs.give_up_undo")
+_READ_ORIGIN_KIND = query("jobs.read_origin_kind")
 _READ_REVISIONS = query("jobs.read_revisions")
 
 NOTIFY_CHANNEL = "penstock_staged"
@@ -226,6 +227,11 @@ async def is_undoable(connection: Connection, job_id: int) -> bool:
 async def give_up_undo(connection: Connection, job_id: int, company_id: int) -> None:
     """Makes room for another undo of what this ended one has not brought back."""
     await connection.execute(_GIVE_UP_UNDO, job_id, company_id)
+
+
+async def read_origin_kind(connection: Connection, company_id: int, job_id: int) -> JobKind:
+    """The kind of the job that this one takes back or tells about; its own if it follows from none, or none is left."""
+    return JobKind(await connection.fetchval(_READ_ORIGIN_KIND, company_id, job_id))
 
 
 async def read_revisions(connection: Connection, job_ids: Collection[int]) -> dict[int, int]:

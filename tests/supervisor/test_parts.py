@@ -190,6 +190,7 @@ def test_the_stamp_knows_lock_project_and_folder(tmp_path: Path) -> None:
     assert here.is_current("dev")
     assert here.is_current("embedded"), "a larger lock holds the smaller one"
     assert not here.is_current("bench")
+    assert not here.is_current("fuzz")
     shutil.copytree(here.VENV, elsewhere.VENV, symlinks=True)
     assert not elsewhere.is_current("dev"), "the scripts of a copied environment name the folder it came from"
 
@@ -197,6 +198,11 @@ def test_the_stamp_knows_lock_project_and_folder(tmp_path: Path) -> None:
     assert here.is_current("embedded")
     assert not here.is_current("dev")
     assert not here.is_current("bench")
+    _stamp(here, "fuzz")
+    assert all(here.is_current(kind) for kind in ("fuzz", "dev", "embedded")), (
+        "so that a test run need not install again"
+    )
+    _stamp(here, "embedded")
     with (here.ROOT / "requirements-embedded.lock").open("a") as lock:
         lock.write("# another line\n")
     assert not here.is_current("embedded")
@@ -213,11 +219,13 @@ def test_a_current_environment_is_left_alone_in_silence(tmp_path: Path, kind: st
 
 def test_each_lock_holds_the_smaller_ones() -> None:
     """In the same versions; only the platforms a package is for may be fewer in the smaller one."""
-    names = ["requirements.lock", *_checkout(None).LOCKS.values()]
-    production, embedded, dev, bench = (
-        set(re.findall(r"^\S+==[^\s;]+", (ROOT / name).read_text(), re.MULTILINE)) for name in names
-    )
-    assert production < embedded < dev < bench
+    here = _checkout(None)
+    held = {
+        kind: set(re.findall(r"^\S+==[^\s;]+", (ROOT / name).read_text(), re.MULTILINE))
+        for kind, name in {"production": "requirements.lock", **here.LOCKS}.items()
+    }
+    assert held["production"] < held["embedded"]
+    assert all(held[kind] < held[larger] for kind, others in here.ALSO_IN.items() for larger in others)
 
 
 def test_only_the_benches_install_what_they_compare_with() -> None:

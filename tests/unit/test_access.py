@@ -17,6 +17,7 @@ from core.domain.access import (
     Principal,
     admits,
     credential_digest,
+    enqueueable_kinds,
     new_credential,
     readable_kinds,
 )
@@ -105,9 +106,11 @@ def test_a_token_reads_the_jobs_it_may_enqueue_and_what_follows_from_them(
 ) -> None:
     following = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK} if kinds else set()
     assert readable_kinds(principal(*scopes)) == kinds | following
+    assert enqueueable_kinds(principal(*scopes)) == kinds, "what follows from a job is nobody's to ask for by itself"
 
 
-def test_a_companys_key_reads_every_job() -> None:
+def test_a_companys_key_reads_and_stops_every_job() -> None:
+    assert enqueueable_kinds(principal(actor=ActorType.API_KEY)) == set(JobKind)
     assert readable_kinds(principal(actor=ActorType.API_KEY)) == set(JobKind)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.domain.documents import MOST_DEPTH, Document, canonical_digest, member_path, parse_document
+from core.domain.documents import MOST_DEPTH, Document, canonical_digest, member_path, parse_document, parse_json
 from core.domain.errors import Invalid
 from schemas.losant import content_of
 
@@ -278,6 +278,35 @@ def test_a_path_is_cut_and_can_always_be_sent() -> None:
 
 def content(body: str) -> str:
     return content_of(parse_document(body.encode())).body
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "query: is not JSON: Expecting value at character 0"),
+        ("{", "query: is not JSON: Expecting property name enclosed in double quotes at character 1"),
+        ('{"a":1},"b":2', "query: is not JSON: Extra data at character 7"),
+        ('{"a":1},"query":{}', "query: is not JSON: Extra data at character 7"),
+        ('{"a":1,"a":1},"b":1,"b":2', "query: is not JSON: Extra data at character 13"),
+        ("{}}", "query: is not JSON: Extra data at character 2"),
+        ('{"a":[{"b":1,"b":2}]}', "query.a[0].b: is given twice"),
+        ("[1e999]", "query[0]: is too large a number"),
+        ("NaN", "query: NaN is not a JSON number"),
+        (r'"\u0000"', "query: must not contain NUL"),
+        ('{"a":"\udc80"}', "query: is not UTF-8"),
+        ("[" * 65 + "]" * 65, "query" + "[0]" * 64 + ": is nested more than 64 deep"),
+        ("[" * 100_000, "query: is nested more than 64 deep"),
+    ],
+)
+def test_a_value_by_itself_is_one_value_under_the_same_rules(text: str, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_json(text, "query")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ['{"a":[1,"\u00e9",null]}', ' {"$or" : [] }\n', "1", '"x"', "true"])
+def test_a_value_by_itself_is_what_it_says(text: str) -> None:
+    assert parse_json(text, "query") == json.loads(text)
 
 
 def test_content_keeps_every_text_and_drops_the_rest() -> None:

@@ -217,3 +217,9 @@ UPDATE jobs SET undoes = NULL WHERE id = $1 AND company_id = $2 AND finished_at 
 -- name: is_undoable
 -- Whether what the job deleted is still kept, by the database's clock; the job is locked, so the pruner waits.
 SELECT undo_until > clock_timestamp() AND purged_at IS NULL FROM jobs WHERE id = $1;
+
+-- name: read_origin_kind
+-- The kind of the job that this one takes back or tells about, or its own: what decides who may cancel it.
+SELECT coalesce(o.kind, j.kind) FROM jobs j
+LEFT JOIN jobs o ON o.id = coalesce(j.undoes, j.parent_id) AND o.company_id = j.company_id
+WHERE j.id = $2 AND j.company_id = $1;
