@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.domain.access import Principal
-from core.domain.errors import AlreadyExists, NotFound, VersionProtected
+from core.domain.errors import AlreadyExists, Conflict, NotFound, VersionProtected
 from core.domain.etags import ANY, Etag
+from core.domain.flow_classes import CUSTOM_NODE, check_class
 from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
@@ -38,7 +39,8 @@ async def create_version(
     """Keeps a new inactive version, or with `replace` gives an existing one of that name new content.
 
     A replacement keeps id and creation date, raises the revision, and leaves the old content in the trash for `keep`.
-    Raises Invalid for a name that cannot be used, AlreadyExists for a taken one, NotFound for the flow, and
+    Raises Invalid for a name that cannot be used or a content the flow's class cannot have, AlreadyExists for a taken
+    name, Conflict for a version of a custom node, which others rely on to stay as it is, NotFound for the flow, and
     PreconditionFailed when the version to be replaced is not the one the caller has seen.
     """
     check_name(new.name)
@@ -47,12 +49,16 @@ async def create_version(
         flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
         if flow is None:
             raise NotFound(FLOW_UNKNOWN)
+        if new.content.outline is not None:
+            check_class(new.content.outline, flow.flow_class)
         old = await store.lock(connection, principal.company_id, flow_id, version_id=None, name=new.name)
         if old is None:
             etag.require(None)
             return await _insert(connection, principal, flow_id, new), flow
         if not replace:
             raise AlreadyExists(f'A version named "{new.name}" already exists.')
+        if flow.flow_class == CUSTOM_NODE:
+            raise Conflict("A version of a custom node cannot be replaced; delete it first.")
         etag.require(old.revision)
         return await _replace(connection, principal, old, new, keep), flow
 

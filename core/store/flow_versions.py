@@ -12,7 +12,7 @@ from core.domain.access import Principal
 from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination, Selection
-from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, fold
+from core.domain.versions import Content, NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
 from core.store.flows import LockedFlow
 from core.store.predicates import compile_query, compile_selection
@@ -24,6 +24,7 @@ _READ_BY_ID = query("flow_versions.read_version_by_id")
 _READ_BY_NAME = query("flow_versions.read_version_by_name")
 _LOCK_BY_ID = query("flow_versions.lock_version_by_id")
 _LOCK_BY_NAME = query("flow_versions.lock_version_by_name")
+_LOCK_DRAFT = query("flow_versions.lock_draft")
 _READ_LOCKED = query("flow_versions.read_locked_version")
 _REPLACE = query("flow_versions.replace_version")
 _DEMOTE = query("flow_versions.demote_deployed")
@@ -97,6 +98,28 @@ async def insert(
     return _version(row)
 
 
+async def insert_draft(
+    connection: Connection, principal: Principal, flow_id: int, iteration: int, content: Content
+) -> Version:
+    """The flow's Draft; the flow is locked and has none."""
+    row = await connection.fetchrow(
+        _INSERT,
+        principal.company_id,
+        flow_id,
+        iteration,
+        None,
+        None,
+        VersionStatus.DRAFT,
+        True,
+        None,
+        content.body,
+        content.digest,
+        principal.actor_type,
+        principal.actor_id,
+    )
+    return _version(row)
+
+
 async def read(
     connection: Connection, company_id: int, application_id: int, flow_id: int, *, version_id: int | None, name: str
 ) -> tuple[Version, str] | None:
@@ -120,20 +143,41 @@ async def lock(
         found = await connection.fetchval(_LOCK_BY_NAME, company_id, flow_id, name)
     if found is None:
         return None
-    row = await connection.fetchrow(_READ_LOCKED, company_id, found)
+    return await _read_locked(connection, company_id, found)
+
+
+async def lock_draft(connection: Connection, company_id: int, flow_id: int) -> Version | None:
+    """The same for the Draft of a locked flow, if it has one."""
+    found = await connection.fetchval(_LOCK_DRAFT, company_id, flow_id)
+    return None if found is None else await _read_locked(connection, company_id, found)
+
+
+async def _read_locked(connection: Connection, company_id: int, version_id: int) -> Version | None:
+    row = await connection.fetchrow(_READ_LOCKED, company_id, version_id)
     return _version(row) if row else None
 
 
 async def replace(connection: Connection, principal: Principal, version_id: int, new: NewVersion) -> Version:
     """Gives a locked version new content; the old one must have been put into the trash before."""
+    return await _replace(connection, principal, version_id, new.enabled, new.notes, new.content)
+
+
+async def replace_draft(connection: Connection, principal: Principal, draft: Version, content: Content) -> Version:
+    """The same for a locked Draft, of which nothing else changes."""
+    return await _replace(connection, principal, draft.id, draft.enabled, draft.notes, content)
+
+
+async def _replace(
+    connection: Connection, principal: Principal, version_id: int, enabled: bool, notes: str | None, content: Content
+) -> Version:
     row = await connection.fetchrow(
         _REPLACE,
         principal.company_id,
         version_id,
-        new.enabled,
-        new.notes,
-        new.content.body,
-        new.content.digest,
+        enabled,
+        notes,
+        content.body,
+        content.digest,
         principal.actor_type,
         principal.actor_id,
     )

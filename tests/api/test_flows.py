@@ -25,7 +25,7 @@ async def test_a_flow_is_made_with_its_name_alone(ground: Ground) -> None:
     assert answer.status == 201
     assert set(made) == {
         "id", "flowId", "applicationId", "creationDate", "lastUpdated", "createdById", "createdByType",
-        "lastUpdatedById", "lastUpdatedByType", "name", "enabled", "flowClass",
+        "lastUpdatedById", "lastUpdatedByType", "name", "enabled", "flowClass", "triggers", "nodes", "globals",
     }  # fmt: skip
     assert made["id"] == made["flowId"]
     assert made["applicationId"] == owner.application

@@ -69,7 +69,7 @@ class Tenant:
             **settings,  # type: ignore[arg-type]
         )
 
-    async def make_version(self, flow: Flow, name: str, body: str = '{"nodes":[{"id":"a"}]}') -> Version:
+    async def make_version(self, flow: Flow, name: str, body: str = '{"nodes":[{"id":"a","type":"x"}]}') -> Version:
         new = NewVersion(name, True, None, content_of(parse_document(body.encode())))
         version, _ = await versions.create_version(
             self.principal, self.database, self.application_id, flow.id, new, replace=False, keep=KEEP

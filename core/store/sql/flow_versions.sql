@@ -34,6 +34,12 @@ SELECT id FROM flow_versions
 WHERE name = $3 AND flow_id = $2 AND company_id = $1
 FOR NO KEY UPDATE;
 
+-- name: lock_draft
+-- The same for the flow's own content.
+SELECT id FROM flow_versions
+WHERE flow_id = $2 AND company_id = $1 AND status = 'Draft'
+FOR NO KEY UPDATE;
+
 -- name: read_locked_version
 -- The version as it stands now that it is locked.
 SELECT * FROM flow_versions WHERE id = $2 AND company_id = $1;

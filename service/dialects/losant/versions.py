@@ -11,8 +11,9 @@ from core.domain.query import EVERYTHING, Glob, Selection, parse_query
 from core.domain.versions import NewVersion, Version, VersionChange
 from core.operations import deletions, versions
 from core.store.flow_versions import Order
+from core.threads import computed
 from schemas.losant import MOST_QUERY, content_of, render_list, render_version
-from service.calls import Answer, Call, computed
+from service.calls import Answer, Call
 from service.dialects.losant.flows import application_of, flow_of
 from service.keys import idempotency_key
 from service.waiting import ended_within, preferred_wait
@@ -61,7 +62,7 @@ async def create_version(call: Call) -> Answer:
         name=call.body["version"],
         enabled=call.body.get("enabled", True),
         notes=call.body.get("notes"),
-        content=await computed(len(call.raw_body), lambda: content_of(call.document)),
+        content=await computed(len(call.raw_body), lambda: content_of(call.document, strict=call.query["strict"])),
     )
     version, flow = await versions.create_version(
         call.principal,
