@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 from core.domain.access import Principal
 from core.domain.contents import DevelopChange, changed_content
@@ -11,6 +11,7 @@ from core.domain.errors import Invalid, NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.flows import UNSAID, Flow, FlowChange, PaletteEntry
+from core.domain.versions import Content
 from core.store import audit_events, flow_versions
 from core.store import flows as store
 from core.store.database import Connection, Database
@@ -40,6 +41,7 @@ async def create_flow(
     Raises NotFound when the application is not the caller's, and Invalid for a content that a flow of this class
     cannot have.
     """
+    plan = None if develop is None else await _plan(None, develop, flow_class)
 
     async def work(connection: Connection) -> Flow:
         if not await store.has_application(connection, principal.company_id, application_id):
@@ -56,9 +58,10 @@ async def create_flow(
             custom_node_supports=custom_node_supports,
         )
         await audit_events.record(connection, principal, "flow.create", ("flow", flow.id), details={"name": name})
-        if develop is None:
-            return flow
-        return replace(flow, develop=await _develop(connection, principal, flow.id, flow_class, develop))
+        if plan is not None:
+            await _develop(connection, principal, flow.id, plan)
+            flow = replace(flow, develop=plan.after.body)
+        return flow
 
     return await database.transaction(work)
 
@@ -93,6 +96,10 @@ async def change_flow(
     this flow does not have; Invalid for what a flow of this class cannot have; PreconditionFailed when the flow is not
     the one the caller has seen.
     """
+    plan = None
+    if change.develop is not None:
+        seen = await read_flow(principal, database, application_id, flow_id)
+        plan = await _plan(seen.develop, change.develop, seen.flow_class)
 
     async def work(connection: Connection) -> Flow:
         locked = await store.lock(connection, principal.company_id, application_id, flow_id)
@@ -103,8 +110,8 @@ async def change_flow(
             raise Invalid("a custom node has no default version", "defaultVersionId")
         if change.deploy is not None or change.undeploy:
             await _deploy(connection, principal, flow_id, change.deploy)
-        if change.develop is not None:
-            await _develop(connection, principal, flow_id, locked.flow_class, change.develop)
+        if plan is not None:
+            await _develop(connection, principal, flow_id, plan)
         await store.update(connection, principal, flow_id, change)
         await audit_events.record(
             connection, principal, "flow.change", ("flow", flow_id), details={"given": _given(change)}
@@ -136,30 +143,44 @@ async def _deploy(connection: Connection, principal: Principal, flow_id: int, ve
         )
 
 
-async def _develop(
-    connection: Connection, principal: Principal, flow_id: int, flow_class: str, change: DevelopChange
-) -> str:
-    """Puts a change into the Draft of a locked flow, or makes that Draft, and returns its body.
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A develop copy as it was seen, and what a change makes of it."""
 
-    What it held before goes to the trash, unless it meant the same: blanks and the order of keys can be told apart
-    only by who reads the text.
+    before: str | None
+    after: Content
+    change: DevelopChange
+    flow_class: str
+
+
+async def _plan(before: str | None, change: DevelopChange, flow_class: str) -> _Plan:
+    """Megabytes take seconds to put together, so that is done while nothing is locked."""
+    size = change.size + len(before or "")
+    return _Plan(before, await computed(size, lambda: changed_content(before, change, flow_class)), change, flow_class)
+
+
+async def _develop(connection: Connection, principal: Principal, flow_id: int, plan: _Plan) -> None:
+    """Puts a planned change into the Draft of a locked flow, or makes that Draft.
+
+    Planned again if another change came first. What the Draft held goes to the trash, unless it meant the same: blanks
+    and the order of keys can be told apart only by who reads the text.
     """
     draft = await flow_versions.lock_draft(connection, principal.company_id, flow_id)
     before = None if draft is None else draft.body
-    size = change.size + len(before or "")
-    content = await computed(size, lambda: changed_content(before, change, flow_class))
+    if before != plan.before:
+        plan = await _plan(before, plan.change, plan.flow_class)
+    content = plan.after
     if draft is None:
         iteration = await store.take_iteration(connection, flow_id)
         draft = await flow_versions.insert_draft(connection, principal, flow_id, iteration, content)
         await audit_events.record(connection, principal, "draft.create", ("version", draft.id), after=draft.digest)
     elif content.body != draft.body:
         if content.digest != draft.digest:
-            await flow_versions.keep_replaced(connection, principal.company_id, draft.id, change.keep)
+            await flow_versions.keep_replaced(connection, principal.company_id, draft.id, plan.change.keep)
         await flow_versions.replace_draft(connection, principal, draft, content)
         await audit_events.record(
             connection, principal, "draft.change", ("version", draft.id), before=draft.digest, after=content.digest
         )
-    return content.body
 
 
 def _given(change: FlowChange) -> list[str]:
