@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,17 +34,31 @@ class Query(Schema):
         unknown = EXCLUDE
 
 
-class Text(fields.Field[str]):
-    """A string of bounded length, without NUL: PostgreSQL has no text with it."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the whole of a text must look like: a regular expression in ASCII, and how to say it."""
 
-    def __init__(self, *, least: int = 0, most: int, **kwargs: Any) -> None:
+    pattern: str
+    words: str
+
+    def matches(self, text: str) -> bool:
+        return re.fullmatch(self.pattern, text, re.ASCII) is not None
+
+
+class Text(fields.Field[str]):
+    """A string of bounded length, of a form if one is given, without NUL: PostgreSQL has no text with it."""
+
+    def __init__(self, *, least: int = 0, most: int, form: Form | None = None, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(least, most), **kwargs)
+        self.form = form
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be a string")
         if "\0" in value:
             raise ValidationError("must not contain NUL")
+        if self.form and not self.form.matches(value):
+            raise ValidationError(f"must be {self.form.words}")
         return value
 
 
@@ -98,26 +113,6 @@ class HexId(fields.Field[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str) or not is_hex_id(value):
             raise ValidationError("must be 24 hexadecimal digits")
-        return value
-
-
-class Objects(fields.Field[list[dict[str, Any]]]):
-    """A JSON list of objects; what is inside of them is kept as it is."""
-
-    def __init__(self, *, most: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.most = most
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[dict[str, Any]]:
-        if not isinstance(value, list):
-            raise ValidationError("must be a list")
-        if self.most is not None and len(value) > self.most:
-            raise ValidationError(f"must have at most {self.most} entries")
-        for index, entry in enumerate(value):
-            if not isinstance(entry, dict):
-                raise ValidationError({index: ["must be an object"]})
         return value
 
 

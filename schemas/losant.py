@@ -11,15 +11,20 @@ from typing import Any
 import orjson
 from marshmallow import fields
 
-from core.domain.documents import Document, canonical_digest
-from core.domain.flows import FLOW_CLASSES, MOST_DESCRIPTION, Flow
+from core.domain import templates
+from core.domain.contents import DEVELOP_LISTS, new_content
+from core.domain.documents import Document
+from core.domain.flow_classes import EXPERIENCE, FLOW_CLASSES
+from core.domain.flows import MOST_DESCRIPTION, Flow
 from core.domain.flows import MOST_NAME as MOST_FLOW_NAME
 from core.domain.identifiers import hex_id
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.storage import MOST_KEY, StorageUse
-from core.domain.templates import Form, Given, Hole, Template
+from core.domain.templates import Given, Hole, Template
 from core.domain.versions import MOST_NAME, MOST_NOTES, Content
-from schemas.fields import Body, Count, Flag, HexId, Mapped, Objects, Query, QueryFlag, Text, Word, milliseconds
+from schemas.contents import CUSTOM_NODE_CONFIG, GLOBAL, MOST_TEXT, NODE, TRIGGER, VERSION
+from schemas.fields import Body, Count, Flag, Form, HexId, Mapped, Query, QueryFlag, Text, Word, milliseconds
+from schemas.shapes import ListOf, Record
 
 MOST_PAGE = 1_000
 """Rows of one page; Losant's own CLI asks for this many."""
@@ -30,20 +35,44 @@ LAST_PAGE = 999_999_999
 MOST_QUERY = 262_144
 """Characters of a query in the address or in a body. The bounds on its conditions would allow no more anyway."""
 
+MOST_AGENT_VERSION = 64
+"""Characters of three numbers; the contract sets no bound."""
+
 DIRECTIONS = ("asc", "desc", "ASC", "DESC", "")
 
 
-class FlowPost(Body):
+ICON = Form(r"data:image/(?:jpg|jpeg|png|svg\+xml);base64,[0-9a-zA-Z+/=]*", "a JPEG, PNG or SVG as base64 data URI")
+
+
+class ContentBody(Body):
+    """What becomes the content of a version or of develop."""
+
+    triggers = ListOf(TRIGGER)
+    nodes = ListOf(NODE)
+    globals = ListOf(GLOBAL, most=100)
+    minimum_agent_version = Text(most=MOST_AGENT_VERSION, form=VERSION, data_key="minimumAgentVersion")
+    custom_node_config = Record(CUSTOM_NODE_CONFIG, data_key="customNodeConfig")
+
+
+class FlowBody(ContentBody):
+    """What can be said of a flow when it is made and later. An icon of null and an empty category are none."""
+
+    description = Text(most=MOST_DESCRIPTION)
+    short_description = Text(most=1024, data_key="shortDescription")
+    icon_data = Text(most=MOST_TEXT, form=ICON, data_key="iconData", allow_none=True)
+    docs_url = Text(most=1024, data_key="docsUrl")
+    category = Word("data", "experience", "logic", "output", "debug", "")
+    enabled = Flag()
+
+
+class FlowPost(FlowBody):
     name = Text(least=1, most=MOST_FLOW_NAME, required=True)
-    description = Text(most=MOST_DESCRIPTION)
-    enabled = Flag()
     flow_class = Word(*FLOW_CLASSES, data_key="flowClass")
+    custom_node_supports = ListOf(Word("cloud", "edge"), most=1, data_key="customNodeSupports")
 
 
-class FlowPatch(Body):
+class FlowPatch(FlowBody):
     name = Text(least=1, most=MOST_FLOW_NAME)
-    description = Text(most=MOST_DESCRIPTION)
-    enabled = Flag()
     default_version_id = HexId(data_key="defaultVersionId", allow_none=True)
 
 
@@ -54,15 +83,10 @@ class FlowStorageEntry(Body):
     value = fields.Raw(allow_none=True)
 
 
-class FlowVersionPost(Body):
+class FlowVersionPost(ContentBody):
     version = Text(least=1, most=MOST_NAME, required=True)
     notes = Text(most=MOST_NOTES)
     enabled = Flag()
-    triggers = Objects()
-    nodes = Objects()
-    globals = Objects(most=100)
-    minimum_agent_version = Text(most=64, data_key="minimumAgentVersion")
-    custom_node_config = Mapped(data_key="customNodeConfig")
 
 
 class FlowVersionsDeletePost(Body):
@@ -93,7 +117,11 @@ class DeletionQuery(Query):
     dry_run = QueryFlag(load_default=False, data_key="dryRun")
 
 
-class VersionPostQuery(Query):
+class ContentQuery(Query):
+    strict = QueryFlag(load_default=False, data_key="strictValidation")
+
+
+class VersionPostQuery(ContentQuery):
     allow_replacement = QueryFlag(load_default=False, data_key="allowReplacement")
 
 
@@ -102,21 +130,17 @@ class JobLogsQuery(FlowsQuery):
     sort_direction = Word(*DIRECTIONS, load_default="asc", data_key="sortDirection")
 
 
-CONTENT_KEYS = ("triggers", "nodes", "globals", "minimumAgentVersion", "customNodeConfig")
-"""What of a request becomes a version's body, in this order. Omitted triggers and nodes become empty lists."""
+EMPTY_DEVELOP = "{" + ",".join(f'"{name}":[]' for name in DEVELOP_LISTS) + "}"
+"""How a flow reads that was never given any content."""
 
 
-def content_of(document: Document) -> Content:
-    """The content of a version, its text exactly as it was sent."""
-    texts = {"triggers": "[]", "nodes": "[]"} | {
-        key: document.texts[key] for key in CONTENT_KEYS if key in document.texts
-    }
-    value = {"triggers": [], "nodes": []} | {key: document.value[key] for key in CONTENT_KEYS if key in document.value}
-    body = ",".join(f'"{key}":{texts[key]}' for key in CONTENT_KEYS if key in texts)
-    return Content("{" + body + "}", canonical_digest(value, plain=document.plain))
+def content_of(document: Document, *, strict: bool = False) -> Content:
+    """The content of a new version, its text exactly as it was sent. Raises Invalid for links that lead nowhere."""
+    return new_content(document, strict=strict)
 
 
-def render_flow(flow: Flow) -> dict[str, Any]:
+def render_flow(flow: Flow) -> bytes:
+    """A flow as JSON text, its develop content joined on as it was sent."""
     shown = {
         "id": hex_id(flow.id),
         "flowId": hex_id(flow.id),
@@ -132,11 +156,24 @@ def render_flow(flow: Flow) -> dict[str, Any]:
         shown["description"] = flow.description
     if flow.deployed_version_id is not None:
         shown["defaultVersionId"] = hex_id(flow.deployed_version_id)
-    return shown
+    shown |= _palette(flow)
+    return orjson.dumps(shown)[:-1] + b"," + (flow.develop or EMPTY_DEVELOP)[1:].encode()
+
+
+def _palette(flow: Flow) -> dict[str, Any]:
+    """What a custom node shows of itself. An empty icon or category is none, and the answer's schema has neither."""
+    given = {
+        "shortDescription": flow.short_description,
+        "iconData": flow.icon_data or None,
+        "docsUrl": flow.docs_url,
+        "category": flow.category or None,
+        "customNodeSupports": flow.custom_node_supports,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _hex(column: str) -> Hole:
-    return Hole(column, Form.HEX_ID)
+    return Hole(column, templates.Form.HEX_ID)
 
 
 def render_storage_use(use: StorageUse) -> dict[str, Any]:
@@ -149,20 +186,21 @@ def _author(prefix: str, column: str) -> Given:
     return Given(f"{column}_type", shown, being="apiToken")
 
 
-VERSION = Template((
+SHOWN_VERSION = Template((
     '{"id":"', _hex("id"),
     '","flowVersionId":"', _hex("id"),
     '","flowId":"', _hex("flow_id"),
     '","applicationId":"', _hex("application_id"),
-    '","creationDate":"', Hole("created_at", Form.INSTANT),
-    '","lastUpdated":"', Hole("updated_at", Form.INSTANT),
+    '","creationDate":"', Hole("created_at", templates.Form.INSTANT),
+    '","lastUpdated":"', Hole("updated_at", templates.Form.INSTANT),
     '"', _author("created", "created_by"),
     _author("lastUpdated", "updated_by"),
-    ',"version":', Hole("name", Form.JSON),
-    ',"flowClass":', Hole("flow_class", Form.JSON),
-    ',"enabled":', Hole("enabled", Form.JSON),
-    Given("notes", (',"notes":', Hole("notes", Form.JSON))),
-    ",", Hole("body", Form.MEMBERS),
+    ',"version":', Hole("name", templates.Form.JSON),
+    Given("flow_class", (',"versions":[', Hole("name", templates.Form.JSON), "]"), being=EXPERIENCE),
+    ',"flowClass":', Hole("flow_class", templates.Form.JSON),
+    ',"enabled":', Hole("enabled", templates.Form.JSON),
+    Given("notes", (',"notes":', Hole("notes", templates.Form.JSON))),
+    ",", Hole("body", templates.Form.MEMBERS),
 ))  # fmt: skip
 """A version: its body is joined on as it was sent, never parsed and written again."""
 

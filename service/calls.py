@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import structlog
@@ -39,17 +38,6 @@ class Service:
     def keep(self) -> timedelta:
         """How long deleted versions stay in the trash."""
         return timedelta(days=self.settings.undo_days)
-
-
-INLINE_BYTES = 65_536
-"""What is worth a thread: parsing or digesting 64 kB takes about 2 ms, which others on the event loop can bear."""
-
-Result = TypeVar("Result")
-
-
-async def computed(size: int, work: Callable[[], Result]) -> Result:
-    """The result of `work`, done in a thread when it is about more than INLINE_BYTES."""
-    return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
 
 
 _GUARDED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}

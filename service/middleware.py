@@ -24,9 +24,10 @@ from core.domain.errors import (
 from core.domain.identifiers import parse_hex_id
 from core.operations.access import APPLICATION_UNKNOWN
 from core.store.database import UNREACHABLE
+from core.threads import computed
 from schemas.fields import load, parameters
 from service.auth import claim_of, identify
-from service.calls import SERVICE, Call, computed
+from service.calls import SERVICE, Call
 from service.routes import Dialect, Route, dialect_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -63,7 +64,7 @@ def endpoint(route: Route) -> Handler:
             caller=caller,
             path=request.match_info,
             query=read_query(request.query if "?" in request.raw_path else {}),
-            body=load(body_schema, document.value) if body_schema else {},
+            body=await computed(len(raw), lambda: load(body_schema, document.value)) if body_schema else {},
             document=document,
             headers=request.headers,
             method=request.method,

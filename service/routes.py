@@ -78,11 +78,14 @@ _L, _N = Dialect.LOSANT, Dialect.NATIVE
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, shapes.FlowsQuery),
-    Route("POST", f"{_A}/flows", losant_flows.create_flow, _L, _writes("flows.post"), 201, body=shapes.FlowPost),
+    Route(
+        "POST", f"{_A}/flows", losant_flows.create_flow, _L, _writes("flows.post"), 201, shapes.ContentQuery,
+        shapes.FlowPost,
+    ),
     Route("GET", f"{_A}/flows/{{flowId}}", losant_flows.read_flow, _L, _reads("flow.get"), 200),
     Route(
         "PATCH", f"{_A}/flows/{{flowId}}", losant_flows.change_flow, _L, _writes("flow.patch"), 200,
-        body=shapes.FlowPatch,
+        shapes.ContentQuery, shapes.FlowPatch,
     ),
     Route("DELETE", f"{_A}/flows/{{flowId}}", losant_flows.delete_flow, _L, _writes("flow.delete"), 200),
     Route(

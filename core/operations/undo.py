@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.domain.access import Principal
 from core.domain.errors import Conflict, NotFound
 from core.domain.jobs import DELETION_KINDS, ClaimedJob, Job, JobKind, JobStatus, Reason
-from core.domain.versions import TrashEntry
+from core.domain.versions import TrashEntry, Version
 from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
@@ -88,8 +88,8 @@ async def list_trash(
 async def restore_entry(principal: Principal, database: Database, flow_id: int, entry_id: int, terms: Terms) -> int:
     """Brings back one deleted version, or one replaced content, and returns the version's id.
 
-    The content that a restored replacement replaces goes to the trash in its turn. Raises NotFound, and AlreadyExists
-    when the name was taken since.
+    The content that a restored replacement replaces goes to the trash in its turn; a flow's develop content changes
+    the flow as well. Raises NotFound, and AlreadyExists when the name was taken since.
     """
 
     async def work(connection: Connection) -> int:
@@ -98,21 +98,30 @@ async def restore_entry(principal: Principal, database: Database, flow_id: int, 
         entry = await deleted_versions.take(connection, principal.company_id, flow_id, entry_id)
         if entry is None:
             raise NotFound(ENTRY_UNKNOWN)
-        live = await flow_versions.lock(
-            connection, principal.company_id, flow_id, version_id=entry["version_id"], name=None
-        )
+        live = await _lock_live(connection, principal, flow_id, entry["version_id"], entry["name"])
         if live is None:
             version_id = await deleted_versions.insert_restored(connection, entry)
         else:
             await flow_versions.keep_replaced(connection, principal.company_id, live.id, terms.undo)
             content = deleted_versions.content_of(entry)
             version_id = (await flow_versions.replace(connection, principal, live.id, content)).id
+        if entry["name"] is None:
+            await flows.touch(connection, principal, flow_id)
         await audit_events.record(
             connection, principal, "version.restore", ("version", version_id), after=entry["digest"]
         )
         return version_id
 
     return await database.transaction(work)
+
+
+async def _lock_live(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, name: str | None
+) -> Version | None:
+    """What a restored entry takes the place of. An entry without a name is a Draft's, of which there is one at most."""
+    if name is None:
+        return await flow_versions.lock_draft(connection, principal.company_id, flow_id)
+    return await flow_versions.lock(connection, principal.company_id, flow_id, version_id=version_id, name=None)
 
 
 async def purge_trash(database: Database, limit: int) -> int:

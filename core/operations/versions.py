@@ -9,8 +9,9 @@ from datetime import timedelta
 from asyncpg import Record
 
 from core.domain.access import Claim, Principal
-from core.domain.errors import AlreadyExists, NotFound, VersionProtected
+from core.domain.errors import AlreadyExists, Conflict, NotFound, VersionProtected
 from core.domain.etags import ANY, Etag
+from core.domain.flow_classes import CUSTOM_NODE, check_class, fitting_classes
 from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
 from core.domain.templates import Template
@@ -51,8 +52,9 @@ async def create_version(
 ) -> Shown:
     """Keeps a new inactive version, in one statement.
 
-    Raises what `admit` raises, Invalid for a name that cannot be used, AlreadyExists for a taken one, NotFound for the
-    flow, and PreconditionFailed for a caller who has seen a version of that name.
+    Raises what `admit` raises, Invalid for a name that cannot be used or a content the flow's class cannot have,
+    AlreadyExists for a taken name, NotFound for the flow, and PreconditionFailed for a caller who has seen a version of
+    that name.
     """
     check_name(new.name)
     etag.require(None)
@@ -79,18 +81,24 @@ async def keep_version(
     """The same, but gives an existing version of that name new content.
 
     A replacement keeps id and creation date, raises the revision, and leaves the old content in the trash for `keep`.
-    Raises PreconditionFailed when the version to be replaced is not the one the caller has seen.
+    Raises Conflict for a version of a custom node, which others rely on to stay as it is, and PreconditionFailed when
+    the version to be replaced is not the one the caller has seen.
     """
     check_name(new.name)
 
     async def work(connection: Connection) -> Shown:
         principal = await admitted(connection, claim)
-        if await flows.lock(connection, principal.company_id, claim.application_id, flow_id) is None:
+        flow = await flows.lock(connection, principal.company_id, claim.application_id, flow_id)
+        if flow is None:
             raise NotFound(FLOW_UNKNOWN)
         old = await store.lock(connection, principal.company_id, flow_id, version_id=None, name=new.name)
         etag.require(old.revision if old else None)
         if old is None:
             return await _insert(connection, claim, flow_id, new, template)
+        if flow.flow_class == CUSTOM_NODE:
+            raise Conflict("A version of a custom node cannot be replaced; delete it first.")
+        if new.content.outline is not None:
+            check_class(new.content.outline, flow.flow_class)
         version = await _replace(connection, principal, old, new, keep)
         shown = await store.show_changed(connection, principal.company_id, version.id, template)
         return Shown(shown, version.revision)
@@ -198,8 +206,14 @@ async def _lock(
 
 
 async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVersion, template: Template) -> Shown:
-    row = admit(claim, await store.insert(connection, claim, flow_id, new, template))
+    outline = new.content.outline
+    assert outline is not None, "a new content is judged before it comes here"
+    classes = fitting_classes(outline)
+    row = admit(claim, await store.insert(connection, claim, flow_id, new, classes, template))
     if row["revision"] is None:
+        flow_class = (await flows.read_constants(connection, claim, flow_id)).get("flowClass")
+        if flow_class is not None:
+            check_class(outline, flow_class)
         raise NotFound(FLOW_UNKNOWN)
     return Shown(row["shown"], row["revision"])
 

@@ -14,7 +14,7 @@ from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination, Selection
 from core.domain.templates import Template
-from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, fold
+from core.domain.versions import Content, NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
 from core.store.predicates import compile_query, compile_selection
 from core.store.queries import query
@@ -22,12 +22,14 @@ from core.store.rows import build
 from core.store.templates import compile_template
 
 _INSERT = query("flow_versions.insert_version")
+_INSERT_DRAFT = query("flow_versions.insert_draft")
 _SHOW_BY_ID = query("flow_versions.show_version_by_id")
 _SHOW_BY_NAME = query("flow_versions.show_version_by_name")
 _SHOW_CHANGED = query("flow_versions.show_changed_version")
 _SHOW_PAGE = query("flow_versions.show_versions")
 _LOCK_BY_ID = query("flow_versions.lock_version_by_id")
 _LOCK_BY_NAME = query("flow_versions.lock_version_by_name")
+_LOCK_DRAFT = query("flow_versions.lock_draft")
 _READ_LOCKED = query("flow_versions.read_locked_version")
 _REPLACE = query("flow_versions.replace_version")
 _DEMOTE = query("flow_versions.demote_deployed")
@@ -106,10 +108,17 @@ def _showing(statement: str, template: Template) -> str:
 
 
 async def insert(
-    connection: Connection, claim: Claim, flow_id: int, version: NewVersion, template: Template
+    connection: Connection,
+    claim: Claim,
+    flow_id: int,
+    version: NewVersion,
+    classes: Sequence[str],
+    template: Template,
 ) -> asyncpg.Record | None:
-    """A new Inactive version with its audit event: application_id and scopes, for admission; then revision,
-    which is null if the token does not admit this or sees no such flow, and shown. None if the token opens nothing.
+    """A new Inactive version with its audit event, in a flow of one of these classes.
+
+    application_id and scopes, for admission; then revision, which is null if the token does not admit this or sees no
+    such flow, and shown. None if the token opens nothing.
 
     Raises AlreadyExists, through the constraint, when the name is taken.
     """
@@ -127,7 +136,25 @@ async def insert(
         version.content.digest,
         ActorType.API_TOKEN,
         claim.remote,
+        classes,
     )
+
+
+async def insert_draft(
+    connection: Connection, principal: Principal, flow_id: int, iteration: int, content: Content
+) -> Version:
+    """The flow's Draft; the flow is locked and has none."""
+    row = await connection.fetchrow(
+        _INSERT_DRAFT,
+        principal.company_id,
+        flow_id,
+        iteration,
+        content.body,
+        content.digest,
+        principal.actor_type,
+        principal.actor_id,
+    )
+    return version_of(row)
 
 
 async def show(
@@ -188,20 +215,41 @@ async def lock(
         found = await connection.fetchval(_LOCK_BY_NAME, company_id, flow_id, name)
     if found is None:
         return None
-    row = await connection.fetchrow(_READ_LOCKED, company_id, found)
+    return await _read_locked(connection, company_id, found)
+
+
+async def lock_draft(connection: Connection, company_id: int, flow_id: int) -> Version | None:
+    """The same for the Draft of a locked flow, if it has one."""
+    found = await connection.fetchval(_LOCK_DRAFT, company_id, flow_id)
+    return None if found is None else await _read_locked(connection, company_id, found)
+
+
+async def _read_locked(connection: Connection, company_id: int, version_id: int) -> Version | None:
+    row = await connection.fetchrow(_READ_LOCKED, company_id, version_id)
     return version_of(row) if row else None
 
 
 async def replace(connection: Connection, principal: Principal, version_id: int, new: NewVersion) -> Version:
     """Gives a locked version new content; the old one must have been put into the trash before."""
+    return await _replace(connection, principal, version_id, new.enabled, new.notes, new.content)
+
+
+async def replace_draft(connection: Connection, principal: Principal, draft: Version, content: Content) -> Version:
+    """The same for a locked Draft, of which nothing else changes."""
+    return await _replace(connection, principal, draft.id, draft.enabled, draft.notes, content)
+
+
+async def _replace(
+    connection: Connection, principal: Principal, version_id: int, enabled: bool, notes: str | None, content: Content
+) -> Version:
     row = await connection.fetchrow(
         _REPLACE,
         principal.company_id,
         version_id,
-        new.enabled,
-        new.notes,
-        new.content.body,
-        new.content.digest,
+        enabled,
+        notes,
+        content.body,
+        content.digest,
         principal.actor_type,
         principal.actor_id,
     )

@@ -83,6 +83,11 @@ CREATE TABLE deleted_flows (
     revision integer NOT NULL DEFAULT 1,
     updated_by_type text NOT NULL DEFAULT 'cli'::text,
     updated_by_id bigint,
+    short_description text,
+    icon_data text,
+    docs_url text,
+    category text,
+    custom_node_supports text[],
     CONSTRAINT deleted_flows_pkey PRIMARY KEY (id)
 );
 
@@ -203,6 +208,11 @@ CREATE TABLE flows (
     updated_by_id bigint,
     removing_since timestamp with time zone,
     revision integer NOT NULL DEFAULT 1,
+    short_description text,
+    icon_data text,
+    docs_url text,
+    category text,
+    custom_node_supports text[],
     CONSTRAINT flows_pkey PRIMARY KEY (id),
     CONSTRAINT flows_class_known CHECK ((flow_class = ANY (ARRAY['cloud'::text, 'edge'::text, 'embedded'::text, 'experience'::text, 'customNode'::text]))),
     CONSTRAINT flows_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))

@@ -19,7 +19,7 @@ from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import access, deletions, flows, jobs, results, storage, stories, undo, versions
 from core.store.database import Database
-from schemas.losant import VERSION, content_of
+from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, SECRET, Tenant
 
@@ -219,7 +219,9 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "keep_version": (_keep_version, "version.replace"),
     "delete_version": (_delete_version, "version.delete"),
     "change_version": (
-        lambda scene: versions.change_version(*scene.place, scene.flow.id, "v1", VersionChange(notes="x"), VERSION),
+        lambda scene: versions.change_version(
+            *scene.place, scene.flow.id, "v1", VersionChange(notes="x"), SHOWN_VERSION
+        ),
         "version.change",
     ),
     "set_entry": (_set_entry, "storage.set"),

@@ -14,7 +14,7 @@ from core.domain.query import EVERYTHING
 from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import flows, versions
 from core.store.flow_versions import Order
-from schemas.losant import VERSION, content_of
+from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.tenants import KEEP, Tenant
 
 
@@ -155,6 +155,6 @@ async def test_the_draft_has_no_address(tenant: Tenant) -> None:
             tenant.principal, tenant.database, tenant.application_id, flow.id, hex_id(draft), keep=KEEP
         )
     found = await versions.show_versions(
-        tenant.claim("flowVersions.get"), tenant.database, flow.id, EVERYTHING, Order("id", False, 10, 0), VERSION
+        tenant.claim("flowVersions.get"), tenant.database, flow.id, EVERYTHING, Order("id", False, 10, 0), SHOWN_VERSION
     )
     assert (found.items, found.size, found.total) == (b"", 0, 0)

@@ -79,12 +79,27 @@ async def make_key(tenant: Tenant) -> access.NewCredential:
     return await access.create_key(maker, tenant.database, name="more", random_text=secrets.token_urlsafe)
 
 
+META = {"category": "any", "label": "Any", "x": 60, "y": 60}
+CONTENT: dict[str, Any] = {
+    "triggers": [
+        {
+            "type": "virtualButton",
+            "config": {},
+            "meta": {**META, "category": "trigger", "name": "virtualButton"},
+            "outputIds": [["a"]],
+        }
+    ],
+    "nodes": [{"id": "a", "type": "DebugNode", "config": {}, "meta": {**META, "name": "debug"}}],
+}
+"""Content that passes every check, the strict one included."""
+
+
 async def _application(tenant: Tenant) -> Arranged:
     return Arranged({"applicationId": tenant.application})
 
 
 async def _new_flow(tenant: Tenant) -> Arranged:
-    return Arranged({"applicationId": tenant.application}, {"name": f"Flow {next(_numbers)}"})
+    return Arranged({"applicationId": tenant.application}, {"name": f"Flow {next(_numbers)}", **CONTENT})
 
 
 async def _flow(tenant: Tenant) -> Arranged:
@@ -93,11 +108,11 @@ async def _flow(tenant: Tenant) -> Arranged:
 
 
 async def _flow_change(tenant: Tenant) -> Arranged:
-    return replace(await _flow(tenant), body={"name": "Renamed", "enabled": False})
+    return replace(await _flow(tenant), body={"name": "Renamed", "enabled": False, **CONTENT})
 
 
 async def _new_version(tenant: Tenant) -> Arranged:
-    return replace(await _flow(tenant), body={"version": f"v{next(_numbers)}", "nodes": [{"id": "a"}]})
+    return replace(await _flow(tenant), body={"version": f"v{next(_numbers)}", **CONTENT})
 
 
 async def _version(tenant: Tenant) -> Arranged:

@@ -17,7 +17,7 @@ from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import access, deletions, flows, versions
 from core.store.database import Database
 from core.store.rows import build
-from schemas.losant import VERSION, content_of
+from schemas.losant import SHOWN_VERSION, content_of
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 KEEP = timedelta(days=7)
@@ -71,12 +71,12 @@ class Tenant:
             **settings,  # type: ignore[arg-type]
         )
 
-    async def make_version(self, flow: Flow, name: str, body: str = '{"nodes":[{"id":"a"}]}') -> Version:
+    async def make_version(self, flow: Flow, name: str, body: str = '{"nodes":[{"id":"a","type":"x"}]}') -> Version:
         new = NewVersion(name, True, None, content_of(parse_document(body.encode())))
         return await self.keep_version(flow, new)
 
     async def keep_version(self, flow: Flow, new: NewVersion, *, replace: bool = False) -> Version:
-        asked = (self.claim("flowVersions.post", reads=False), self.database, flow.id, new, VERSION)
+        asked = (self.claim("flowVersions.post", reads=False), self.database, flow.id, new, SHOWN_VERSION)
         await (versions.keep_version(*asked, keep=KEEP) if replace else versions.create_version(*asked))
         return await self.read_version(flow, new.name)
 

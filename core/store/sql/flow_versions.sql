@@ -1,7 +1,7 @@
 -- name: insert_version
 -- A new version with its place in its flow and its audit event, if the token that asks admits it, in one statement and
 -- one commit. Raising the flow's counter locks it, and looks at it again if somebody else had it. No row: the token
--- opens nothing. No revision: it does not admit this, or sees no such flow. A taken name breaks flow_versions_name_key, which
+-- opens nothing. No revision: it does not admit this, or sees no such flow, or the flow is of no class in $13. A taken name breaks flow_versions_name_key, which
 -- the caller sees as AlreadyExists, and uses up no number.
 WITH t AS (
     SELECT * FROM open_token($1)
@@ -10,6 +10,7 @@ WITH t AS (
     FROM t
     WHERE flows.id = $4 AND flows.company_id = t.company_id AND flows.application_id = t.application_id
       AND t.application_id = $2 AND t.scopes && $3::text[] AND flows.removing_since IS NULL
+      AND flows.flow_class = ANY($13::text[])
     RETURNING flows.*, t.id AS token_id
 ), v AS (
     INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
@@ -22,6 +23,13 @@ WITH t AS (
 )
 SELECT t.application_id, t.scopes, v.revision, /* shown */ ''::bytea AS shown
 FROM t LEFT JOIN (v CROSS JOIN f) ON true;
+
+-- name: insert_draft
+-- A flow's own content, with the first that is put in. The flow is locked and has none.
+INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest,
+                           created_by_type, created_by_id, updated_by_type, updated_by_id)
+VALUES ($1, $2, $3, 'Draft', $4, $5, $6, $7, $6, $7)
+RETURNING *;
 
 -- name: show_version_by_id
 -- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token
@@ -58,6 +66,12 @@ FOR NO KEY UPDATE;
 -- The same by name.
 SELECT id FROM flow_versions
 WHERE name = $3 AND flow_id = $2 AND company_id = $1
+FOR NO KEY UPDATE;
+
+-- name: lock_draft
+-- The same for the flow's own content.
+SELECT id FROM flow_versions
+WHERE flow_id = $2 AND company_id = $1 AND status = 'Draft'
 FOR NO KEY UPDATE;
 
 -- name: read_locked_version

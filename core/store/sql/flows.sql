@@ -1,8 +1,9 @@
 -- name: create_flow
 -- A flow is born without any version.
 INSERT INTO flows (company_id, application_id, name, description, flow_class, enabled,
-                   created_by_type, created_by_id, updated_by_type, updated_by_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8)
+                   created_by_type, created_by_id, updated_by_type, updated_by_id,
+                   short_description, icon_data, docs_url, category, custom_node_supports)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13)
 RETURNING *, NULL::bigint AS deployed_version_id;
 
 -- name: read_flow
@@ -12,11 +13,20 @@ FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
 WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
 
--- name: list_flows
--- A page of an application's flows by name; the id breaks ties so that pages never overlap.
-SELECT f.*, d.id AS deployed_version_id
+-- name: read_flow_with_develop
+-- The same with the body of its Draft, which can have megabytes: only for whoever is shown it.
+SELECT f.*, d.id AS deployed_version_id, w.body AS develop
 FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
+LEFT JOIN flow_versions w ON w.flow_id = f.id AND w.status = 'Draft'
+WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
+
+-- name: list_flows
+-- A page of an application's flows by name; the id breaks ties so that pages never overlap.
+SELECT f.*, d.id AS deployed_version_id, w.body AS develop
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
+LEFT JOIN flow_versions w ON w.flow_id = f.id AND w.status = 'Draft'
 WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL
 ORDER BY f.name COLLATE "C", f.id
 LIMIT $3 OFFSET $4;
@@ -31,7 +41,7 @@ SELECT id FROM applications WHERE id = $2 AND company_id = $1;
 
 -- name: read_constants
 -- What a query on the versions of a flow may ask that is the same for all of them, for the token that asks.
-SELECT f.name, f.flow_class
+SELECT f.name, f.flow_class, f.custom_node_supports
 FROM open_token($1) t
 JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
             AND f.removing_since IS NULL;
@@ -39,7 +49,7 @@ JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id =
 -- name: lock_flow
 -- Taken first by whatever creates, names, deploys, deletes or restores versions of the flow. It lets readers and
 -- foreign-key checks pass.
-SELECT id, name, flow_class, revision
+SELECT id, name, flow_class, custom_node_supports, revision
 FROM flows
 WHERE id = $3 AND company_id = $1 AND application_id = $2 AND removing_since IS NULL
 FOR NO KEY UPDATE;
@@ -58,12 +68,22 @@ UPDATE flows
 SET name = coalesce($3, name),
     enabled = coalesce($4, enabled),
     description = coalesce($5, description),
+    short_description = coalesce($8, short_description),
+    icon_data = coalesce($9, icon_data),
+    docs_url = coalesce($10, docs_url),
+    category = coalesce($11, category),
     revision = revision + 1,
     updated_at = clock_timestamp(),
     updated_by_type = $6,
     updated_by_id = $7
 WHERE id = $2 AND company_id = $1
 RETURNING id;
+
+-- name: touch_flow
+-- Tells whoever has read the flow that its develop content is another one now.
+UPDATE flows
+SET revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
+WHERE id = $2 AND company_id = $1;
 
 -- name: hide_flow
 -- From this commit on no query finds the flow; its job moves it to deleted_flows at the end.
@@ -78,10 +98,12 @@ WITH moved AS (
 )
 INSERT INTO deleted_flows (id, company_id, application_id, job_id, name, description, flow_class, enabled,
                            next_iteration, revision, created_at, created_by_type, created_by_id,
-                           updated_by_type, updated_by_id)
+                           updated_by_type, updated_by_id,
+                           short_description, icon_data, docs_url, category, custom_node_supports)
 SELECT id, company_id, application_id, $3, name, description, flow_class, enabled,
        next_iteration, revision, created_at, created_by_type, created_by_id,
-       updated_by_type, updated_by_id
+       updated_by_type, updated_by_id,
+       short_description, icon_data, docs_url, category, custom_node_supports
 FROM moved;
 
 -- name: restore_flow_of_job
@@ -90,15 +112,17 @@ WITH back AS (
     DELETE FROM deleted_flows WHERE job_id = $1 RETURNING *
 )
 INSERT INTO flows (id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision,
-                   created_at, created_by_type, created_by_id, updated_by_type, updated_by_id)
+                   created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
+                   short_description, icon_data, docs_url, category, custom_node_supports)
 OVERRIDING SYSTEM VALUE
 SELECT id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision + 1,
-       created_at, created_by_type, created_by_id, updated_by_type, updated_by_id
+       created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
+       short_description, icon_data, docs_url, category, custom_node_supports
 FROM back;
 
 -- name: lock_flow_of_company
 -- The flow for a native address, which names no application; null in $3 means any of the company's.
-SELECT id, application_id, name, flow_class, revision
+SELECT id, application_id, name, flow_class, custom_node_supports, revision
 FROM flows
 WHERE id = $2 AND company_id = $1 AND ($3::bigint IS NULL OR application_id = $3) AND removing_since IS NULL
 FOR NO KEY UPDATE;

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from core.domain.contents import DevelopChange, pick
 from core.domain.etags import render_etag
-from core.domain.flows import FlowChange
+from core.domain.flows import FlowChange, PaletteEntry
 from core.domain.identifiers import hex_id, parse_hex_id
 from core.operations import deletions, flows
-from schemas.losant import render_flow
+from schemas.losant import render_flow, render_page
 from service.calls import Answer, Call
 
 
@@ -23,19 +24,17 @@ async def list_flows(call: Call) -> Answer:
     found, total = await flows.list_flows(
         call.principal, call.database, application_of(call), page=page, per_page=per_page
     )
-    return Answer(
-        200,
-        {
-            "items": [render_flow(flow) for flow in found],
-            "count": len(found),
-            "totalCount": total,
-            "perPage": per_page,
-            "page": page,
-            "sortField": "name",
-            "sortDirection": "asc",
-            "applicationId": hex_id(application_of(call)),
-        },
+    body = render_page(
+        b",".join([render_flow(flow) for flow in found]),
+        count=len(found),
+        totalCount=total,
+        perPage=per_page,
+        page=page,
+        sortField="name",
+        sortDirection="asc",
+        applicationId=hex_id(application_of(call)),
     )
+    return Answer(200, body)
 
 
 async def create_flow(call: Call) -> Answer:
@@ -47,6 +46,9 @@ async def create_flow(call: Call) -> Answer:
         description=call.body.get("description"),
         flow_class=call.body.get("flow_class", "cloud"),
         enabled=call.body.get("enabled", True),
+        palette=_palette(call),
+        custom_node_supports=call.body.get("custom_node_supports"),
+        develop=_develop(call),
     )
     return Answer(201, render_flow(flow), {"ETag": render_etag(flow.revision)})
 
@@ -65,6 +67,8 @@ async def change_flow(call: Call) -> Answer:
         description=call.body.get("description"),
         deploy=None if default is None else parse_hex_id(default) or 0,
         undeploy="default_version_id" in call.body and default is None,
+        palette=_palette(call),
+        develop=_develop(call),
     )
     flow = await flows.change_flow(
         call.principal, call.database, application_of(call), flow_of(call), change, etag=call.if_match
@@ -84,3 +88,18 @@ async def delete_flow(call: Call) -> Answer:
     )
     call.service.hints.staged()
     return Answer(200, {"success": True}, {"Location": f"/api/v1/jobs/{public_id}"})
+
+
+def _palette(call: Call) -> PaletteEntry:
+    """An icon of null takes the icon back."""
+    body = call.body
+    icon = (body["icon_data"] or "") if "icon_data" in body else None
+    return PaletteEntry(body.get("short_description"), icon, body.get("docs_url"), body.get("category"))
+
+
+def _develop(call: Call) -> DevelopChange | None:
+    """What the request says about develop; None if it says nothing."""
+    given = pick(call.document)
+    if not given.value:
+        return None
+    return DevelopChange(given, len(call.raw_body), strict=call.query["strict"], keep=call.service.keep)

@@ -11,8 +11,9 @@ from core.domain.query import EVERYTHING, Glob, Selection, parse_query
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import deletions, versions
 from core.store.flow_versions import Order
-from schemas.losant import MOST_QUERY, VERSION, content_of, render_page
-from service.calls import Answer, Call, computed
+from core.threads import computed
+from schemas.losant import MOST_QUERY, SHOWN_VERSION, content_of, render_page
+from service.calls import Answer, Call
 from service.dialects.losant.flows import application_of, flow_of
 from service.keys import idempotency_key
 from service.waiting import ended_within, preferred_wait
@@ -29,7 +30,9 @@ async def list_versions(call: Call) -> Answer:
     page, per_page = call.query["page"], call.query["per_page"]
     direction = call.query["sort_direction"] or "asc"
     order = Order(call.query["sort_field"], direction.lower() == "desc", per_page, page * per_page)
-    found = await versions.show_versions(call.claim, call.database, flow_id, await _selection(call), order, VERSION)
+    found = await versions.show_versions(
+        call.claim, call.database, flow_id, await _selection(call), order, SHOWN_VERSION
+    )
     asked = {"filter": "filter", "filterField": "filter_field"}
     body = render_page(
         found.items,
@@ -59,9 +62,9 @@ async def create_version(call: Call) -> Answer:
         name=call.body["version"],
         enabled=call.body.get("enabled", True),
         notes=call.body.get("notes"),
-        content=await computed(len(call.raw_body), lambda: content_of(call.document)),
+        content=await computed(len(call.raw_body), lambda: content_of(call.document, strict=call.query["strict"])),
     )
-    asked = (call.claim, call.database, flow_of(call), new, VERSION)
+    asked = (call.claim, call.database, flow_of(call), new, SHOWN_VERSION)
     if call.query["allow_replacement"]:
         shown = await versions.keep_version(*asked, keep=call.service.keep, etag=call.if_match)
     else:
@@ -70,7 +73,7 @@ async def create_version(call: Call) -> Answer:
 
 
 async def read_version(call: Call) -> Answer:
-    shown = await versions.show_version(call.claim, call.database, flow_of(call), version_of(call), VERSION)
+    shown = await versions.show_version(call.claim, call.database, flow_of(call), version_of(call), SHOWN_VERSION)
     return Answer(200, shown.text, _etag(shown.revision))
 
 
@@ -83,7 +86,7 @@ async def change_version(call: Call) -> Answer:
         flow_of(call),
         version_of(call),
         change,
-        VERSION,
+        SHOWN_VERSION,
         etag=call.if_match,
     )
     return Answer(200, shown.text, _etag(shown.revision))
