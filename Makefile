@@ -4,7 +4,7 @@ BIN := .venv/bin
 FUZZ_SECONDS ?= 60
 SERVED := tests/store tests/operations tests/worker tests/api
 
-.PHONY: help run demo test check bench bench-smoke fuzz faults test-tools test-system-servers test-pooler test-samples schema clean-data
+.PHONY: help run demo test check bench bench-smoke fuzz faults test-tools test-system-servers test-pooler test-samples test-contracts schema clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -29,6 +29,9 @@ test-pooler: ## those that touch PostgreSQL, through PgBouncer in transaction mo
 
 test-samples: ## exported workflows come back as they were sent: SAMPLES=folder of *.json
 	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_SAMPLES="$(SAMPLES)" $(BIN)/pytest tests/samples
+
+test-contracts: ## what a body may hold, by the vendor's schemas: CONTRACTS=folder of *.json
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_CONTRACTS="$(CONTRACTS)" $(BIN)/pytest tests/contracts -p no:xdist
 
 schema: ## write core/store/schema.sql anew from the migrations
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m tests.support.write_schema
