@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import asyncpg
 
 from bench import raw_delete
 from bench.bystander import Waits, bystanding
 from bench.children import Took, open_child
+from bench.ground import Ground, open_ground
 from bench.report import Judge, median, milliseconds, print_table, quantile, spread
 from bench.servers import Servers, settle
-from bench.tenants import Tenant, load_versions, make_tenant, write_documents
+from bench.tenants import load_versions
 from core.domain.identifiers import new_public_id
 from core.domain.query import parse_query
 from core.operations.deletions import DeletionRequest, accept_deletion
-from core.store.database import Connection, Database, open_database
+from core.store.database import Connection
 
 LEAST_RATIO = 0.70
 MOST_WRITE_SECONDS = 0.010
@@ -78,42 +76,12 @@ class Outcome:
     stored_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """Where everything happens: a company with a flow to empty and a flow to leave alone."""
-
-    servers: Servers
-    database: Database
-    connection: Connection
-    tenant: Tenant
-    flow_id: int
-    other_flow_id: int
-
-    @property
-    def url(self) -> str:
-        assert self.servers.settings.database_url is not None
-        return self.servers.settings.database_url
-
-
 async def measure(servers: Servers, *, smoke: bool) -> None:
     """Prints the tables; raises AssertionError if a delete did not do what it says."""
-    async with _ground(servers) as ground:
+    async with open_ground(servers, seed=1) as ground:
+        await ground.connection.execute(raw_delete.LAY_OUT)
         outcomes = [await _measure_case(ground, case) for case in (SMOKE if smoke else FULL)]
     _print(outcomes)
-
-
-@asynccontextmanager
-async def _ground(servers: Servers) -> AsyncIterator[Ground]:
-    connection = await asyncpg.connect(servers.settings.database_url)
-    try:
-        async with open_database(servers.settings, role="bench", size=2) as database:
-            tenant = await make_tenant(database, "Bench")
-            emptied, left = [await tenant.make_flow(database, name) for name in ("Emptied", "Left alone")]
-            await connection.execute(raw_delete.LAY_OUT)
-            await write_documents(connection, seed=1)
-            yield Ground(servers, database, connection, tenant, emptied, left)
-    finally:
-        await connection.close()
 
 
 async def _measure_case(ground: Ground, case: Case) -> Outcome:

@@ -61,9 +61,8 @@ class Child:
         return line
 
 
-@asynccontextmanager
-async def open_child(servers: Servers, module: str, *arguments: str) -> AsyncIterator[Child]:
-    """`python -m module arguments`, ready for its word. It ends with the block, and by itself when this process has."""
+async def launch(servers: Servers, module: str, *arguments: str) -> tuple[Process, Path]:
+    """`python -m module arguments`, its standard streams in our hands, and the file it logs to."""
     log = servers.folder / "logs" / f"{module}.log"
     errors = open_log(log)
     try:
@@ -76,6 +75,13 @@ async def open_child(servers: Servers, module: str, *arguments: str) -> AsyncIte
         )
     finally:
         os.close(errors)
+    return process, log
+
+
+@asynccontextmanager
+async def open_child(servers: Servers, module: str, *arguments: str) -> AsyncIterator[Child]:
+    """`python -m module arguments`, ready for its word. It ends with the block, and by itself when this process has."""
+    process, log = await launch(servers, module, *arguments)
     try:
         child = Child(process, log)
         await child.ready()

@@ -11,10 +11,8 @@ count as a quick one.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
-from asyncio.subprocess import PIPE
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
@@ -23,9 +21,9 @@ from typing import cast
 import orjson
 import uvloop
 
+from bench.children import launch
 from bench.report import quantile
 from bench.servers import Servers
-from cli.embedded.launch import open_log
 from cli.embedded.ports import LOOPBACK
 from cli.embedded.starting import last_word
 
@@ -46,19 +44,8 @@ async def send(
     servers: Servers, port: int, requests: Sequence[bytes], *, connections: int, status: int, count: int
 ) -> Load:
     """The bench's side. Raises RuntimeError with the child's last word if it did not get what it expected."""
-    log = servers.folder / "logs" / "load.log"
-    errors = open_log(log)
     words = [str(word) for word in (LOOPBACK, port, connections, status, count)]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bench.load", *words),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=errors,
-            env=servers.environment,
-        )
-    finally:
-        os.close(errors)
+    process, log = await launch(servers, "bench.load", *words)
     try:
         lengths = orjson.dumps([len(request) for request in requests])
         said, _ = await process.communicate(b"".join([lengths, b"\n", *requests]))

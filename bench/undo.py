@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import asyncpg
-
 from bench.children import Took, open_child
+from bench.ground import Ground, open_ground
 from bench.report import Judge, median, milliseconds, print_table, spread
 from bench.servers import Servers, settle
-from bench.tenants import Tenant, load_versions, make_tenant, write_documents
+from bench.tenants import load_versions
 from core.domain.identifiers import new_public_id
 from core.domain.query import parse_query
 from core.operations import jobs
 from core.operations.deletions import DeletionRequest, accept_deletion
 from core.operations.undo import accept_undo
-from core.store.database import Connection, Database, open_database
+from core.store.database import Connection
 
 LEAST_RATIO = 0.5
 
@@ -58,39 +56,14 @@ class Outcome:
         return [self.case.versions / one.seconds for one in took]
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """Where everything happens: a company with a flow to empty and to fill again, and one to leave alone."""
-
-    servers: Servers
-    database: Database
-    connection: Connection
-    tenant: Tenant
-    flow_id: int
-    other_flow_id: int
-
-
 async def measure(servers: Servers, *, smoke: bool) -> None:
     """Prints the tables; raises AssertionError if something did not come back as it was."""
     outcomes = [Outcome(case) for case in (SMOKE if smoke else FULL)]
-    async with _ground(servers) as ground:
+    async with open_ground(servers, seed=3) as ground:
         for outcome in outcomes:
             for _ in range(outcome.case.rounds):
                 await _round(ground, outcome)
     _print(outcomes)
-
-
-@asynccontextmanager
-async def _ground(servers: Servers) -> AsyncIterator[Ground]:
-    connection = await asyncpg.connect(servers.settings.database_url)
-    try:
-        async with open_database(servers.settings, role="bench", size=2) as database:
-            tenant = await make_tenant(database, "Bench")
-            emptied, left = [await tenant.make_flow(database, name) for name in ("Emptied", "Left alone")]
-            await write_documents(connection, seed=3)
-            yield Ground(servers, database, connection, tenant, emptied, left)
-    finally:
-        await connection.close()
 
 
 async def _round(ground: Ground, outcome: Outcome) -> None:
