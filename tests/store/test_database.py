@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -27,9 +28,17 @@ async def clock() -> Clock:
 
 
 @pytest.fixture
-async def database(settings: Settings, clock: Clock) -> AsyncIterator[Database]:
+def url(settings: Settings) -> str:
+    """Past the pooler, if there is one: it has sessions of its own behind ours."""
+    url = settings.database_direct_url or settings.database_url
+    assert url is not None
+    return url
+
+
+@pytest.fixture
+async def database(url: str, clock: Clock) -> AsyncIterator[Database]:
     """Of one connection, so that whoever comes next gets the same one, if it is kept."""
-    pool = await asyncpg.create_pool(settings.database_url, min_size=0, max_size=1)
+    pool = await asyncpg.create_pool(url, min_size=0, max_size=1)
     database = Database(pool, 1, pooled=False, monotonic=clock)
     yield database
     await database.give_up()
@@ -58,9 +67,9 @@ async def test_one_that_rested_too_long_is_replaced(database: Database, clock: C
     assert await visit(database) != first
 
 
-async def test_one_that_was_closed_is_replaced(database: Database, settings: Settings) -> None:
+async def test_one_that_was_closed_is_replaced(database: Database, url: str) -> None:
     first = await visit(database)
-    killer = await asyncpg.connect(settings.database_url)
+    killer = await asyncpg.connect(url)
     await killer.execute("SELECT pg_terminate_backend($1, 5000)", first)
     await killer.close()
     async with database.connection() as connection:
@@ -106,10 +115,11 @@ async def test_a_door_that_was_left_by_an_error_lets_the_next_one_in(database: D
     assert await visit(database)
 
 
-async def test_everything_closes_with_the_context(settings: Settings) -> None:
-    async with open_database(settings, role="closing", size=2) as database:
+async def test_everything_closes_with_the_context(settings: Settings, url: str) -> None:
+    direct = replace(settings, database_url=url, database_direct_url=None)
+    async with open_database(direct, role="closing", size=2) as database:
         await visit(database)
-    watcher = await asyncpg.connect(settings.database_url)
+    watcher = await asyncpg.connect(url)
     left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'penstock closing'"
 
     async def all_gone() -> bool:
