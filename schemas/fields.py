@@ -167,7 +167,7 @@ _WORDINGS = {
 
 def milliseconds(instant: datetime) -> str:
     """An instant as Losant writes it: 2026-11-21T10:00:00.000Z."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def microseconds(instant: datetime | None) -> str | None:

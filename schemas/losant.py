@@ -6,28 +6,19 @@ because no response field there is nullable.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
+from core.domain import job_log
 from core.domain.documents import Document, canonical_digest
 from core.domain.flows import FLOW_CLASSES, MOST_DESCRIPTION, Flow
 from core.domain.flows import MOST_NAME as MOST_FLOW_NAME
 from core.domain.identifiers import hex_id
-from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.jobs import Job, JobStatus
 from core.domain.versions import MOST_NAME, MOST_NOTES, Content, Version
-from schemas.fields import Body, Count, Flag, HexId, Mapped, Objects, Query, QueryFlag, Text, Word, milliseconds
-
-MOST_PAGE = 1_000
-"""Rows of one page; Losant's own CLI asks for this many."""
-
-LAST_PAGE = 999_999_999
-"""Pages are counted from 0 and end where the digits a client may send end."""
-
-MOST_QUERY = 262_144
-"""Characters of a query in the address or in a body. The bounds on its conditions would allow no more anyway."""
-
-DIRECTIONS = ("asc", "desc", "ASC", "DESC", "")
+from schemas.fields import Body, Flag, HexId, Mapped, Objects, Query, QueryFlag, Text, Word, milliseconds
 
 
 class FlowPost(Body):
@@ -61,19 +52,6 @@ class FlowVersionsDeletePost(Body):
     callback_url = Text(least=1, most=1024, data_key="callbackUrl")
 
 
-class FlowsQuery(Query):
-    page = Count(least=0, most=LAST_PAGE, load_default=0)
-    per_page = Count(least=1, most=MOST_PAGE, load_default=100, data_key="perPage")
-
-
-class VersionsQuery(FlowsQuery):
-    sort_field = Word("version", "id", "creationDate", "lastUpdated", load_default="version", data_key="sortField")
-    sort_direction = Word(*DIRECTIONS, load_default="asc", data_key="sortDirection")
-    filter_field = Word("version", data_key="filterField")
-    filter = Text(most=1024)
-    query = Text(most=MOST_QUERY)
-
-
 class FlowVersionPatch(Body):
     notes = Text(most=MOST_NOTES)
     enabled = Flag()
@@ -81,15 +59,6 @@ class FlowVersionPatch(Body):
 
 class DeletionQuery(Query):
     dry_run = QueryFlag(load_default=False, data_key="dryRun")
-
-
-class VersionPostQuery(Query):
-    allow_replacement = QueryFlag(load_default=False, data_key="allowReplacement")
-
-
-class JobLogsQuery(FlowsQuery):
-    sort_field = Word("runQueuedAt", load_default="runQueuedAt", data_key="sortField")
-    sort_direction = Word(*DIRECTIONS, load_default="asc", data_key="sortDirection")
 
 
 CONTENT_KEYS = ("triggers", "nodes", "globals", "minimumAgentVersion", "customNodeConfig")
@@ -106,7 +75,8 @@ def content_of(document: Document) -> Content:
     return Content("{" + body + "}", canonical_digest(value))
 
 
-def render_flow(flow: Flow) -> dict[str, Any]:
+def render_flow(flow: Flow) -> bytes:
+    """A flow as JSON text."""
     shown = {
         "id": hex_id(flow.id),
         "flowId": hex_id(flow.id),
@@ -122,7 +92,7 @@ def render_flow(flow: Flow) -> dict[str, Any]:
         shown["description"] = flow.description
     if flow.deployed_version_id is not None:
         shown["defaultVersionId"] = hex_id(flow.deployed_version_id)
-    return shown
+    return orjson.dumps(shown)
 
 
 def render_version(version: Version, application_id: int, flow_class: str) -> bytes:
@@ -144,43 +114,33 @@ def render_version(version: Version, application_id: int, flow_class: str) -> by
     return orjson.dumps(shown)[:-1] + b"," + version.body[1:].encode()
 
 
+def joined(text: bytes, members: Mapping[str, Any]) -> bytes:
+    """A rendered object with more members."""
+    return text[:-1] + b"," + orjson.dumps(members)[1:] if members else text
+
+
 def render_list(items: list[bytes], **envelope: Any) -> bytes:
     """A page of rendered items in Losant's envelope."""
     head = orjson.dumps({"count": len(items), **envelope})
     return b'{"items":[' + b",".join(items) + b"]," + head[1:]
 
 
-_JOB_STATUSES = {
-    JobStatus.QUEUED: "queued",
-    JobStatus.IN_PROGRESS: "inProgress",
-    JobStatus.COMPLETED: "completed",
-    JobStatus.FAILED: "failed",
-    JobStatus.ERRORED: "errored",
-    JobStatus.CANCELLED: "failed",
-}
-
-_JOB_NAMES = {
-    JobKind.DELETE_VERSIONS: "Bulk delete of flow versions",
-    JobKind.DELETE_FLOW: "Removal of a flow",
-}
-
-
 def render_job_log(job: Job) -> dict[str, Any]:
     """A job as an entry of the application's job log. Its schema has no flow, so the resource is the application."""
     assert job.application_id is not None, "every deletion belongs to an application"
     application = hex_id(job.application_id)
-    status = _JOB_STATUSES[job.status]
+    status = job_log.STATUSES[job.status]
     shown: dict[str, Any] = {
         "id": hex_id(job.id),
         "jobId": hex_id(job.id),
-        "name": _JOB_NAMES[job.kind],
+        "name": job_log.NAMES[job.kind],
         "applicationId": application,
         "runQueuedAt": milliseconds(job.created_at),
         "status": status,
         "requestedByType": "apiToken" if job.requested_by_type == "apiToken" else "system",
         "ownerType": "application",
         "ownerId": application,
-        "resourceType": "application",
+        "resourceType": job_log.RESOURCE_TYPE,
         "resourceId": application,
         "progress": {"completed": job.done, "total": job.total, "status": status},
         "input": _job_input(job),

@@ -89,9 +89,12 @@ def parse_document(raw: bytes) -> Document:
 def parse_json(text: str, path: str) -> Json:
     """One JSON value under the same rules, as query parameters carry it. Raises Invalid naming the path."""
     try:
-        return parse_document(f'{{"{path}":{text}}}'.encode("utf-8", "surrogatepass")).value[path]
+        document = parse_document(f'{{"{path}":{text}}}'.encode("utf-8", "surrogatepass"))
     except Invalid as error:
         raise Invalid(error.problem, error.path or path) from None
+    if len(document.value) != 1:
+        raise Invalid("must be one JSON value", path)
+    return document.value[path]
 
 
 def member_path(path: str, key: str) -> str:

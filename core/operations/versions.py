@@ -10,18 +10,15 @@ from core.domain.etags import ANY, Etag
 from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
-from core.operations.flows import FLOW_UNKNOWN
+from core.operations.flows import APPLICATION_UNKNOWN, FLOW_UNKNOWN
+from core.operations.lists import LIST_SECONDS, listed
 from core.store import audit_events, flows
 from core.store import flow_versions as store
 from core.store.database import Connection, Database, limit_statements
-from core.store.flow_versions import Order
 from core.store.flows import LockedFlow
+from core.store.lists import Order
 
 VERSION_UNKNOWN = "Flow version was not found"
-
-LIST_SECONDS = 5.0
-"""A query that has to read more bodies than this allows is stopped and says so: 20,000 of 2 kB take well under a
-second."""
 
 
 async def create_version(
@@ -95,6 +92,21 @@ async def list_versions(
         return await database.transaction(work)
     async with database.connection() as connection:
         return await work(connection)
+
+
+async def list_namesakes(
+    principal: Principal, database: Database, application_id: int, name: str, selection: Selection, order: Order
+) -> tuple[list[tuple[Version, str]], int]:
+    """A page of the selected versions of this name in all flows of an application, each with its flow's class, and how
+    many are selected in all. Raises NotFound for the application."""
+
+    async def work(connection: Connection) -> tuple[list[tuple[Version, str]], int]:
+        found = await store.list_namesakes(connection, principal.company_id, application_id, name, selection, order)
+        if not found[1] and not await flows.has_application(connection, principal.company_id, application_id):
+            raise NotFound(APPLICATION_UNKNOWN)
+        return found
+
+    return await listed(database, selection, work)
 
 
 async def change_version(

@@ -15,9 +15,11 @@ from core.domain.query import Combination, Selection
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
 from core.store.flows import LockedFlow
-from core.store.predicates import compile_query, compile_selection
+from core.store.lists import Order, count_of, known_total, page_of
+from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.rows import build
+from core.store.subjects import NAMESAKES, VERSIONS
 
 _INSERT = query("flow_versions.insert_version")
 _READ_BY_ID = query("flow_versions.read_version_by_id")
@@ -37,8 +39,10 @@ _FIX_SET = query("flow_versions.fix_set")
 _COUNT = query("flow_versions.count_versions")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
+_LIST_NAMESAKES = query("flow_versions.list_namesakes")
+_COUNT_NAMESAKES = query("flow_versions.count_namesakes")
 
-SORTS = {"version": "v.name", "id": "v.id", "creationDate": "v.created_at", "lastUpdated": "v.updated_at"}
+SORTS = {name: VERSIONS.places[name].sql for name in ("version", "id", "creationDate", "lastUpdated")}
 """What a list can be sorted by: the caller's word and our column."""
 
 _HERE = "/* query */ TRUE"
@@ -54,16 +58,6 @@ class Standing:
 
     id: int
     digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Which page of a list, sorted by what: `sort` is a key of SORTS."""
-
-    sort: str
-    descending: bool
-    limit: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +212,33 @@ async def list_page(
 ) -> tuple[list[Version], int]:
     """A page of the selected versions, and how many are selected in all."""
     direction = "DESC" if order.descending else "ASC"
-    found = compile_selection(selection, first=5, constants=flow.constants)
+    found = compile_query(selection, first=5, constants=flow.constants)
     statement = _LIST.replace(_HERE, found.sql)
     statement = statement.replace("/* order */ v.id", f"{SORTS[order.sort]} {direction}, v.id {direction}")
     rows = await connection.fetch(statement, company_id, flow.id, order.limit, order.offset, *found.parameters)
     if order.offset == 0 and len(rows) < order.limit:
         return [_version(row) for row in rows], len(rows)
-    counted = compile_selection(selection, first=3, constants=flow.constants)
+    counted = compile_query(selection, first=3, constants=flow.constants)
     statement = _COUNT.replace(_HERE, counted.sql)
     total: int = await connection.fetchval(statement, company_id, flow.id, *counted.parameters)
     return [_version(row) for row in rows], total
+
+
+async def list_namesakes(
+    connection: Connection, company_id: int, application_id: int, name: str, selection: Selection, order: Order
+) -> tuple[list[tuple[Version, str]], int]:
+    """A page of the selected versions of this name, each with its flow's class, and how many there are in all."""
+    found = compile_query(selection, first=6, subject=NAMESAKES)
+    statement = page_of(_LIST_NAMESAKES, found, order)
+    rows = await connection.fetch(
+        statement, company_id, application_id, name, order.limit, order.offset, *found.parameters
+    )
+    total = known_total(order, len(rows))
+    if total is None:
+        counted = compile_query(selection, first=4, subject=NAMESAKES)
+        statement = count_of(_COUNT_NAMESAKES, counted)
+        total = await connection.fetchval(statement, company_id, application_id, name, *counted.parameters)
+    return [(_version(row), row["flow_class"]) for row in rows], total
 
 
 def _version(row: asyncpg.Record) -> Version:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
 import asyncpg
@@ -12,6 +13,11 @@ Value = TypeVar("Value")
 
 def build(kind: type[Value], row: asyncpg.Record, /, **given: object) -> Value:
     """A `kind` (a dataclass) whose fields come from the row's columns of the same names, but for those `given`."""
-    names = [field.name for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
-    values: dict[str, Any] = {name: row[name] for name in names}
+    values: dict[str, Any] = {name: row[name] for name in _names(kind) if name not in given}  # type: ignore[arg-type]
     return kind(**values, **given)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Kept, since a page of a list asks a thousand times."""
+    return tuple(field.name for field in fields(kind))

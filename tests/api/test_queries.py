@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from core.domain.flows import Flow
-from core.operations.versions import LIST_SECONDS
+from core.operations.lists import LIST_SECONDS
 from tests.api.cases import assert_error
 from tests.api.conftest import Ground
 from tests.support.api import Reply

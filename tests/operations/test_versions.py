@@ -13,7 +13,7 @@ from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING
 from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import flows, versions
-from core.store.flow_versions import Order
+from core.store.lists import Order
 from schemas.losant import content_of
 from tests.support.tenants import KEEP, Tenant
 

@@ -169,3 +169,21 @@ FROM (
 ) AS numbered
 GROUP BY ordinal
 RETURNING cardinality(version_ids) AS size;
+
+-- name: list_namesakes
+-- A page of the versions of one name in all flows of an application that meet the query put in, in the order put in.
+SELECT v.*, f.flow_class
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id
+WHERE v.company_id = $1 AND v.name = $3
+  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE
+ORDER BY /* order */ 1
+LIMIT $4 OFFSET $5;
+
+-- name: count_namesakes
+-- How many list_namesakes has to page through.
+SELECT count(*)
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id
+WHERE v.company_id = $1 AND v.name = $3
+  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE;

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from core.domain import languages
 from core.domain.etags import render_etag
-from core.domain.flows import FlowChange
+from core.domain.flows import Flow, FlowChange
 from core.domain.identifiers import hex_id, parse_hex_id
-from core.operations import deletions, flows
-from schemas.losant import render_flow
+from core.operations import deletions, flows, versions
+from core.operations.custom_nodes import list_palette
+from schemas.custom_nodes import render_custom_node
+from schemas.losant import joined, render_flow, render_list, render_version
 from service.calls import Answer, Call
+from service.dialects.losant.extras import custom_nodes_of, links_of
+from service.dialects.losant.lists import envelope_of, order_of, selection_of
 
 
 def application_of(call: Call) -> int:
@@ -19,23 +24,49 @@ def flow_of(call: Call) -> int:
 
 
 async def list_flows(call: Call) -> Answer:
-    page, per_page = call.query["page"], call.query["per_page"]
+    application_id = application_of(call)
+    selection = await selection_of(call, languages.FLOWS)
     found, total = await flows.list_flows(
-        call.principal, call.database, application_of(call), page=page, per_page=per_page
+        call.principal,
+        call.database,
+        application_id,
+        selection,
+        order_of(call),
+        all_versions=call.query["all_versions"],
     )
-    return Answer(
-        200,
-        {
-            "items": [render_flow(flow) for flow in found],
-            "count": len(found),
-            "totalCount": total,
-            "perPage": per_page,
-            "page": page,
-            "sortField": "name",
-            "sortDirection": "asc",
-            "applicationId": hex_id(application_of(call)),
-        },
+    more = links_of(call, "flows") | await custom_nodes_of(call, flow_ids=[flow.id for flow in found])
+    items = [joined(render_flow(flow), links_of(call, "flow", flow.id)) for flow in found]
+    envelope = envelope_of(call, total, applicationId=hex_id(application_id))
+    if not call.query.get("query"):  # what a query has narrowed is of no single class
+        envelope["flowClass"] = call.query["flow_class"]
+    return Answer(200, render_list(items, **envelope, **more))
+
+
+async def list_namesakes(call: Call) -> Answer:
+    """The versions of one name. `develop` and `default` name none."""
+    application_id = application_of(call)
+    selection = await selection_of(call, languages.NAMESAKES)
+    found, total = await versions.list_namesakes(
+        call.principal, call.database, application_id, call.query["version"], selection, order_of(call)
     )
+    more = links_of(call, "flowsByVersion") | await custom_nodes_of(
+        call, version_ids=[version.id for version, _ in found]
+    )
+    items = [
+        joined(
+            render_version(version, application_id, flow_class),
+            links_of(call, "flowVersion", version.flow_id, version.id),
+        )
+        for version, flow_class in found
+    ]
+    return Answer(200, render_list(items, **envelope_of(call, total, applicationId=hex_id(application_id)), **more))
+
+
+async def read_palette(call: Call) -> Answer:
+    """What a flow can use beside the nodes its runner knows: the application's own custom nodes."""
+    found = await list_palette(call.principal, call.database, application_of(call))
+    shown = {"customNodes": [render_custom_node(node) for node in found], "applicationId": hex_id(application_of(call))}
+    return Answer(200, shown | links_of(call, "palette"))
 
 
 async def create_flow(call: Call) -> Answer:
@@ -48,12 +79,12 @@ async def create_flow(call: Call) -> Answer:
         flow_class=call.body.get("flow_class", "cloud"),
         enabled=call.body.get("enabled", True),
     )
-    return Answer(201, render_flow(flow), {"ETag": render_etag(flow.revision)})
+    return await _answer(call, 201, flow)
 
 
 async def read_flow(call: Call) -> Answer:
     flow = await flows.read_flow(call.principal, call.database, application_of(call), flow_of(call))
-    return Answer(200, render_flow(flow), {"ETag": render_etag(flow.revision)})
+    return await _answer(call, 200, flow)
 
 
 async def change_flow(call: Call) -> Answer:
@@ -69,7 +100,7 @@ async def change_flow(call: Call) -> Answer:
     flow = await flows.change_flow(
         call.principal, call.database, application_of(call), flow_of(call), change, etag=call.if_match
     )
-    return Answer(200, render_flow(flow), {"ETag": render_etag(flow.revision)})
+    return await _answer(call, 200, flow)
 
 
 async def delete_flow(call: Call) -> Answer:
@@ -84,3 +115,9 @@ async def delete_flow(call: Call) -> Answer:
     )
     call.service.hints.staged()
     return Answer(200, {"success": True}, {"Location": f"/api/v1/jobs/{public_id}"})
+
+
+async def _answer(call: Call, status: int, flow: Flow) -> Answer:
+    """One flow with all it was asked for."""
+    more = links_of(call, "flow", flow.id) | await custom_nodes_of(call, flow_ids=[flow.id])
+    return Answer(status, joined(render_flow(flow), more), {"ETag": render_etag(flow.revision)})

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from core.domain import languages
 from core.domain.addresses import check_callback_url, check_recipient
-from core.domain.documents import parse_json
 from core.domain.errors import Invalid
 from core.domain.etags import render_etag
 from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING, Glob, Selection, parse_query
 from core.domain.versions import NewVersion, Version, VersionChange
 from core.operations import deletions, versions
-from core.store.flow_versions import Order
-from schemas.losant import MOST_QUERY, content_of, render_list, render_version
+from schemas.lists import MOST_QUERY
+from schemas.losant import content_of, joined, render_list, render_version
 from service.calls import Answer, Call, computed
+from service.dialects.losant.extras import custom_nodes_of, links_of
 from service.dialects.losant.flows import application_of, flow_of
+from service.dialects.losant.lists import envelope_of, order_of, query_of
 from service.keys import idempotency_key
 from service.waiting import ended_within, preferred_wait
 
@@ -26,37 +28,29 @@ def version_of(call: Call) -> str:
 
 async def list_versions(call: Call) -> Answer:
     application_id, flow_id = application_of(call), flow_of(call)
-    page, per_page = call.query["page"], call.query["per_page"]
-    direction = call.query["sort_direction"] or "asc"
-    order = Order(call.query["sort_field"], direction.lower() == "desc", per_page, page * per_page)
     found, total, flow_class = await versions.list_versions(
-        call.principal, call.database, application_id, flow_id, await _selection(call), order
+        call.principal, call.database, application_id, flow_id, await _selection(call), order_of(call)
     )
-    asked = {"filter": "filter", "filterField": "filter_field"}
-    body = render_list(
-        [render_version(version, application_id, flow_class) for version in found],
-        totalCount=total,
-        perPage=per_page,
-        page=page,
-        sortField=call.query["sort_field"],
-        sortDirection=direction,
-        applicationId=hex_id(application_id),
-        flowId=hex_id(flow_id),
-        **{shown: call.query[name] for shown, name in asked.items() if name in call.query},
+    more = links_of(call, "flowVersions", flow_id) | await custom_nodes_of(
+        call, version_ids=[version.id for version in found]
     )
-    return Answer(200, body)
+    items = [
+        joined(render_version(version, application_id, flow_class), links_of(call, "flowVersion", flow_id, version.id))
+        for version in found
+    ]
+    envelope = envelope_of(call, total, applicationId=hex_id(application_id), flowId=hex_id(flow_id))
+    return Answer(200, render_list(items, **envelope, **more))
 
 
 async def _selection(call: Call) -> Selection:
     """`query` overrides the filter; a blank filter is none."""
-    text = call.query.get("query")
-    if text:
-        return await computed(len(text), lambda: parse_query(parse_json(text, "query")))
+    query = await query_of(call, languages.VERSIONS)
+    if query is not None:
+        return query
     return Glob(call.query["filter"]) if call.query.get("filter") else EVERYTHING
 
 
 async def create_version(call: Call) -> Answer:
-    application_id = application_of(call)
     new = NewVersion(
         name=call.body["version"],
         enabled=call.body.get("enabled", True),
@@ -66,37 +60,35 @@ async def create_version(call: Call) -> Answer:
     version, flow = await versions.create_version(
         call.principal,
         call.database,
-        application_id,
+        application_of(call),
         flow_of(call),
         new,
         replace=call.query["allow_replacement"],
         keep=call.service.keep,
         etag=call.if_match,
     )
-    return Answer(201, render_version(version, application_id, flow.flow_class), _etag(version))
+    return await _answer(call, 201, version, flow.flow_class)
 
 
 async def read_version(call: Call) -> Answer:
-    application_id = application_of(call)
     version, flow_class = await versions.read_version(
-        call.principal, call.database, application_id, flow_of(call), version_of(call)
+        call.principal, call.database, application_of(call), flow_of(call), version_of(call)
     )
-    return Answer(200, render_version(version, application_id, flow_class), _etag(version))
+    return await _answer(call, 200, version, flow_class)
 
 
 async def change_version(call: Call) -> Answer:
-    application_id = application_of(call)
     change = VersionChange(notes=call.body.get("notes"), enabled=call.body.get("enabled"))
     version, flow_class = await versions.change_version(
         call.principal,
         call.database,
-        application_id,
+        application_of(call),
         flow_of(call),
         version_of(call),
         change,
         etag=call.if_match,
     )
-    return Answer(200, render_version(version, application_id, flow_class), _etag(version))
+    return await _answer(call, 200, version, flow_class)
 
 
 async def delete_version(call: Call) -> Answer:
@@ -147,8 +139,13 @@ async def _preview(call: Call, request: deletions.DeletionRequest) -> Answer:
     return Answer(200, {"matched": preview.matched, "protected": preview.protected, "sample": sample})
 
 
-def _etag(version: Version) -> dict[str, str]:
-    return {"ETag": render_etag(version.revision)}
+async def _answer(call: Call, status: int, version: Version, flow_class: str) -> Answer:
+    """One version with all it was asked for."""
+    more = links_of(call, "flowVersion", version.flow_id, version.id) | await custom_nodes_of(
+        call, version_ids=[version.id]
+    )
+    shown = render_version(version, application_of(call), flow_class)
+    return Answer(status, joined(shown, more), {"ETag": render_etag(version.revision)})
 
 
 def _request(call: Call) -> deletions.DeletionRequest:
