@@ -16,18 +16,19 @@ from core.domain.errors import NotFound
 from core.domain.flows import Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
 from core.domain.versions import NewVersion, VersionChange
-from core.operations import access, deletions, flows, jobs, results, stories, undo, versions
+from core.operations import access, custom_nodes, deletions, flows, jobs, results, stories, undo, versions
 from core.store.database import Database
 from schemas.losant import content_of
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, SECRET, Tenant
 
-MODULES: tuple[ModuleType, ...] = (access, deletions, flows, jobs, results, stories, undo, versions)
+MODULES: tuple[ModuleType, ...] = (access, custom_nodes, deletions, flows, jobs, results, stories, undo, versions)
 
 READING = {
-    "authenticate", "find_application_company", "find_company", "find_default_application", "find_job",
-    "list_application_jobs", "list_applications", "list_companies", "list_flows", "list_jobs", "list_keys",
-    "list_recent_jobs", "list_tokens", "list_trash", "list_versions", "preview_deletion",
+    "authenticate", "find_application_company", "find_company", "find_custom_nodes", "find_default_application",
+    "find_job", "list_application_jobs", "list_applications", "list_companies", "list_flows", "list_jobs", "list_keys",
+    "list_namesakes", "list_palette", "list_recent_jobs", "list_tokens", "list_trash", "list_versions",
+    "preview_deletion",
     "read_application_job", "read_flow", "read_job",
     "read_results", "read_story", "read_version", "read_webhook_secrets",
 }  # fmt: skip
