@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
-from core.domain.query import parse_query
+from core.domain.query import EVERYTHING, parse_query
 from core.store.database import Database
+from core.store.lists import Order, page_of
 from core.store.predicates import compile_query
 from core.store.queries import query
+from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES
+from tests.support.arrangements import make_sibling
 from tests.support.tenants import Tenant
 
 MANY = 20_000
@@ -64,6 +68,87 @@ async def test_fixing_the_set_of_a_small_flow_reads_only_it(
         job_id = await connection.fetchval("SELECT id FROM jobs LIMIT 1")
     text = await plan(database, sql, job_id, company_id, flow_id, 5000, *predicate.parameters)
     assert rows_touched(text) <= 20, text
+
+
+# Lists of an application
+
+
+@pytest.fixture
+async def applications(tenant: Tenant, database: Database) -> tuple[int, int, int]:
+    """A company, its application with many flows and ended jobs, and one with few."""
+    small = await make_sibling(tenant)
+    async with database.connection() as connection:
+        for application_id, count in ((tenant.application_id, MANY), (small.application_id, 20)):
+            await connection.execute(
+                """
+                WITH made AS (
+                    INSERT INTO flows (company_id, application_id, name, name_folded, created_at, updated_at,
+                                       created_by_type, updated_by_type)
+                    SELECT $1, $2, md5(n::text), md5(n::text), now() - n * interval '7 s', now() - n * interval '3 s',
+                           'cli', 'cli'
+                    FROM generate_series(1, $3::integer) AS n
+                    RETURNING *
+                )
+                INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest, created_by_type,
+                                           updated_by_type)
+                SELECT company_id, id, 1, 'Draft', '{"triggers":[],"nodes":[]}', '', 'cli', 'cli' FROM made
+                """,
+                tenant.company_id, application_id, count,
+            )  # fmt: skip
+            await connection.execute(
+                """
+                INSERT INTO jobs (public_id, company_id, application_id, kind, queue, status, arguments,
+                                  requested_by_type, created_at, finished_at)
+                SELECT lpad($2::bigint::text || '-' || n, 21, '0'), $1, $2, 'delete_versions', 'bulk', 'completed',
+                       '{}', 'cli', now() - n * interval '7 s', now()
+                FROM generate_series(1, $3::integer) AS n
+                """,
+                tenant.company_id, application_id, count,
+            )  # fmt: skip
+        await connection.execute("VACUUM ANALYZE flow_versions, jobs, flows")
+    return tenant.company_id, tenant.application_id, small.application_id
+
+
+async def test_a_page_of_flows_reads_only_it(database: Database, applications: tuple[int, int, int]) -> None:
+    company_id, large, small = applications
+    of_class = parse_query({"flowClass": "cloud"}, language=FLOWS.language)
+    predicate = compile_query(of_class, first=5, subject=FLOWS)
+    sorts = ("name", "id", "creationDate", "lastUpdated")
+    for sort, descending, (application_id, most) in product(sorts, (False, True), ((large, 100), (small, 20))):
+        sql = page_of(query("flows.list_flows"), predicate, Order(sort, descending, 100, 0))
+        text = await plan(database, sql, company_id, application_id, 100, 0, *predicate.parameters)
+        assert "Seq Scan" not in text, text
+        assert rows_touched(text) <= most, text
+
+
+async def test_a_page_of_a_job_log_reads_only_it(database: Database, applications: tuple[int, int, int]) -> None:
+    company_id, large, small = applications
+    predicate = compile_query(EVERYTHING, first=6, subject=JOB_LOGS)
+    for descending, (application_id, most) in product((False, True), ((large, 100), (small, 20))):
+        sql = page_of(query("jobs.list_job_log"), predicate, Order("runQueuedAt", descending, 100, 0))
+        text = await plan(database, sql, company_id, application_id, ["delete_versions", "delete_flow"], 100, 0)
+        assert "Seq Scan" not in text, text
+        assert rows_touched(text) <= most, text
+
+
+async def test_the_versions_of_one_name_are_found_flow_by_flow(
+    tenant: Tenant, database: Database, applications: tuple[int, int, int]
+) -> None:
+    """Not by reading all versions: each flow of the application is asked for the one, through the index."""
+    company_id, _, small = applications
+    predicate = compile_query(EVERYTHING, first=6, subject=NAMESAKES)
+    sql = page_of(query("flow_versions.list_namesakes"), predicate, Order("name", False, 100, 0))
+    text = await plan(database, sql, company_id, small, "v1", 100, 0)
+    assert "Seq Scan" not in text, text
+    assert rows_touched(text) <= 20, text
+
+
+async def test_a_count_of_flows_does_not_join_what_it_does_not_need(
+    database: Database, applications: tuple[int, int, int]
+) -> None:
+    company_id, large, _ = applications
+    text = await plan(database, query("flows.count_flows"), company_id, large)
+    assert "flow_versions" not in text, text
 
 
 async def test_claiming_staged_jobs_does_not_read_the_ended_ones(database: Database, crowded: tuple[int, int]) -> None:
