@@ -167,7 +167,8 @@ _WORDINGS = {
 
 def milliseconds(instant: datetime) -> str:
     """An instant as Losant writes it: 2026-11-21T10:00:00.000Z."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def microseconds(instant: datetime | None) -> str | None:

@@ -5,7 +5,7 @@ One table for all resources. An address is the resource's own path, without the 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import orjson
 
 from core.domain.identifiers import hex_id
 
@@ -24,33 +24,40 @@ PARENTS = {
 _TYPES = {"flowsByVersion": "flowVersions", "palette": "paletteResponse"}
 """The schema of an answer, where it is not called like the resource."""
 
-Linked: TypeAlias = "dict[str, str | dict[str, dict[str, str]]]"
+_FLOW, _THING = "%(flow)s", "%(thing)s"
 
 
-def hrefs(application_id: int, flow_id: int = 0, thing_id: int = 0) -> dict[str, str]:
-    """Where each resource is. `thing_id` is the version or the job; what is not given leaves some of it without
-    meaning."""
-    application = f"/applications/{hex_id(application_id)}"
-    flows, jobs = f"{application}/flows", f"{application}/jobLogs"
-    flow = f"{flows}/{hex_id(flow_id)}"
-    versions, thing = f"{flow}/versions", hex_id(thing_id)
+def hrefs(application: str, flow: str, thing: str) -> dict[str, str]:
+    """Where each resource is, by ids as they are written in addresses. `thing` is a version or a job."""
+    root = f"/applications/{application}"
     return {
-        "application": application,
-        "flows": flows,
-        "flowsByVersion": f"{flows}/version",
-        "palette": f"{flows}/palette",
-        "flow": flow,
-        "flowVersions": versions,
-        "flowVersion": f"{versions}/{thing}",
-        "applicationJobLogs": jobs,
-        "applicationJobLog": f"{jobs}/{thing}",
+        "application": root,
+        "flows": f"{root}/flows",
+        "flowsByVersion": f"{root}/flows/version",
+        "palette": f"{root}/flows/palette",
+        "flow": f"{root}/flows/{flow}",
+        "flowVersions": f"{root}/flows/{flow}/versions",
+        "flowVersion": f"{root}/flows/{flow}/versions/{thing}",
+        "applicationJobLogs": f"{root}/jobLogs",
+        "applicationJobLog": f"{root}/jobLogs/{thing}",
     }
 
 
-def linked(resource: str, application_id: int, flow_id: int = 0, thing_id: int = 0) -> Linked:
-    """`_type` and `_links` of a resource, to be put beside its other members."""
-    places = hrefs(application_id, flow_id, thing_id)
-    links = {"self": {"href": places[resource]}}
-    for parent in PARENTS[resource]:
-        links[parent] = {"href": places[parent]}
-    return {"_type": _TYPES.get(resource, resource), "_links": links}
+class Linker:
+    """Writes `"_type":…,"_links":{…}` of one kind of resource, as the members of a JSON object are written.
+
+    Everything that does not differ from one to the next is put together once: a page has a thousand of them.
+    """
+
+    def __init__(self, resource: str, application_id: int) -> None:
+        places = hrefs(hex_id(application_id), _FLOW, _THING)
+        links = {"self": resource, **{parent: parent for parent in PARENTS[resource]}}
+        members = {
+            "_type": _TYPES.get(resource, resource),
+            "_links": {name: {"href": places[place]} for name, place in links.items()},
+        }
+        self._text = orjson.dumps(members).decode()[1:-1]
+
+    def members(self, flow_id: int = 0, thing_id: int = 0) -> bytes:
+        """Those of one resource. `flow_id` and `thing_id` (a version, a job) matter only to what is in or under one."""
+        return (self._text % {"flow": hex_id(flow_id), "thing": hex_id(thing_id)}).encode()

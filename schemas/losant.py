@@ -6,7 +6,6 @@ because no response field there is nullable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -114,9 +113,9 @@ def render_version(version: Version, application_id: int, flow_class: str) -> by
     return orjson.dumps(shown)[:-1] + b"," + version.body[1:].encode()
 
 
-def joined(text: bytes, members: Mapping[str, Any]) -> bytes:
-    """A rendered object with more members."""
-    return text[:-1] + b"," + orjson.dumps(members)[1:] if members else text
+def joined(text: bytes, *members: bytes) -> bytes:
+    """A rendered object with more members, each rendered as members are, without braces; b"" is none."""
+    return text[:-1] + b"".join(b"," + one for one in members if one) + b"}"
 
 
 def render_list(items: list[bytes], **envelope: Any) -> bytes:

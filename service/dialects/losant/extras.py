@@ -1,30 +1,42 @@
-"""What answers of the Losant dialect carry only when asked: `_type` and `_links`, and `customNodes`."""
+"""What answers of the Losant dialect carry only when asked: `_type` and `_links`, and `customNodes`.
+
+Each is written as members are, to be joined to what carries them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+
+import orjson
 
 from core.operations.custom_nodes import find_custom_nodes
 from schemas.custom_nodes import render_custom_node
-from schemas.links import linked
+from schemas.links import Linker
 from service.calls import Call
 
 
-def links_of(call: Call, resource: str, flow_id: int = 0, thing_id: int = 0) -> dict[str, Any]:
-    """The type and the links of a resource, one of those in `schemas/links.py`; nothing unless asked."""
-    if not call.query["links"]:
-        return {}
-    return dict(linked(resource, call.hex_id("applicationId"), flow_id, thing_id))
+def linker_of(call: Call, resource: str) -> Callable[..., bytes]:
+    """What writes the type and the links of resources of one kind, those in `schemas/links.py`; nothing unless asked.
+
+    Takes the ids that `Linker.members` takes.
+    """
+    return Linker(resource, call.hex_id("applicationId")).members if call.query["links"] else _nothing
 
 
-async def custom_nodes_of(
-    call: Call, *, version_ids: Collection[int] = (), flow_ids: Collection[int] = ()
-) -> dict[str, Any]:
+def links_of(call: Call, resource: str, flow_id: int = 0, thing_id: int = 0) -> bytes:
+    """The same of one resource."""
+    return linker_of(call, resource)(flow_id, thing_id)
+
+
+def _nothing(_flow_id: int = 0, _thing_id: int = 0) -> bytes:
+    return b""
+
+
+async def custom_nodes_of(call: Call, *, version_ids: Collection[int] = (), flow_ids: Collection[int] = ()) -> bytes:
     """The custom nodes that these versions and the develop contents of these flows refer to; nothing unless asked."""
     if not call.query["include_custom_nodes"]:
-        return {}
+        return b""
     found = await find_custom_nodes(
         call.principal, call.database, call.hex_id("applicationId"), version_ids=version_ids, flow_ids=flow_ids
     )
-    return {"customNodes": [render_custom_node(node) for node in found]}
+    return orjson.dumps({"customNodes": [render_custom_node(node) for node in found]})[1:-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import orjson
+
 from core.domain import languages
 from core.domain.etags import render_etag
 from core.domain.flows import Flow, FlowChange
@@ -11,7 +13,7 @@ from core.operations.custom_nodes import list_palette
 from schemas.custom_nodes import render_custom_node
 from schemas.losant import joined, render_flow, render_list, render_version
 from service.calls import Answer, Call
-from service.dialects.losant.extras import custom_nodes_of, links_of
+from service.dialects.losant.extras import custom_nodes_of, linker_of, links_of
 from service.dialects.losant.lists import envelope_of, order_of, selection_of
 
 
@@ -34,12 +36,13 @@ async def list_flows(call: Call) -> Answer:
         order_of(call),
         all_versions=call.query["all_versions"],
     )
-    more = links_of(call, "flows") | await custom_nodes_of(call, flow_ids=[flow.id for flow in found])
-    items = [joined(render_flow(flow), links_of(call, "flow", flow.id)) for flow in found]
+    custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id for flow in found])
+    link = linker_of(call, "flow")
     envelope = envelope_of(call, total, applicationId=hex_id(application_id))
     if not call.query.get("query"):  # what a query has narrowed is of no single class
         envelope["flowClass"] = call.query["flow_class"]
-    return Answer(200, render_list(items, **envelope, **more))
+    page = render_list([joined(render_flow(flow), link(flow.id)) for flow in found], **envelope)
+    return Answer(200, joined(page, links_of(call, "flows"), custom_nodes))
 
 
 async def list_namesakes(call: Call) -> Answer:
@@ -49,24 +52,21 @@ async def list_namesakes(call: Call) -> Answer:
     found, total = await versions.list_namesakes(
         call.principal, call.database, application_id, call.query["version"], selection, order_of(call)
     )
-    more = links_of(call, "flowsByVersion") | await custom_nodes_of(
-        call, version_ids=[version.id for version, _ in found]
-    )
+    custom_nodes = await custom_nodes_of(call, version_ids=[version.id for version, _ in found])
+    link = linker_of(call, "flowVersion")
     items = [
-        joined(
-            render_version(version, application_id, flow_class),
-            links_of(call, "flowVersion", version.flow_id, version.id),
-        )
+        joined(render_version(version, application_id, flow_class), link(version.flow_id, version.id))
         for version, flow_class in found
     ]
-    return Answer(200, render_list(items, **envelope_of(call, total, applicationId=hex_id(application_id)), **more))
+    page = render_list(items, **envelope_of(call, total, applicationId=hex_id(application_id)))
+    return Answer(200, joined(page, links_of(call, "flowsByVersion"), custom_nodes))
 
 
 async def read_palette(call: Call) -> Answer:
     """What a flow can use beside the nodes its runner knows: the application's own custom nodes."""
     found = await list_palette(call.principal, call.database, application_of(call))
     shown = {"customNodes": [render_custom_node(node) for node in found], "applicationId": hex_id(application_of(call))}
-    return Answer(200, shown | links_of(call, "palette"))
+    return Answer(200, joined(orjson.dumps(shown), links_of(call, "palette")))
 
 
 async def create_flow(call: Call) -> Answer:
@@ -119,5 +119,6 @@ async def delete_flow(call: Call) -> Answer:
 
 async def _answer(call: Call, status: int, flow: Flow) -> Answer:
     """One flow with all it was asked for."""
-    more = links_of(call, "flow", flow.id) | await custom_nodes_of(call, flow_ids=[flow.id])
-    return Answer(status, joined(render_flow(flow), more), {"ETag": render_etag(flow.revision)})
+    custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id])
+    shown = joined(render_flow(flow), links_of(call, "flow", flow.id), custom_nodes)
+    return Answer(status, shown, {"ETag": render_etag(flow.revision)})

@@ -7,9 +7,9 @@ import orjson
 from core.domain import languages
 from core.domain.identifiers import hex_id
 from core.operations import jobs
-from schemas.losant import render_job_log
+from schemas.losant import joined, render_job_log, render_list
 from service.calls import Answer, Call
-from service.dialects.losant.extras import links_of
+from service.dialects.losant.extras import linker_of, links_of
 from service.dialects.losant.flows import application_of
 from service.dialects.losant.lists import entries_of, envelope_of, order_of
 
@@ -20,13 +20,14 @@ async def list_job_logs(call: Call) -> Answer:
     found, total = await jobs.list_application_jobs(
         call.principal, call.database, application_id, selection, order_of(call)
     )
-    items = [render_job_log(job) | links_of(call, "applicationJobLog", thing_id=job.id) for job in found]
+    link = linker_of(call, "applicationJobLog")
     envelope = envelope_of(call, total, applicationId=hex_id(application_id))
     if call.query.get("query"):
         envelope["query"] = orjson.Fragment(call.query["query"])
-    return Answer(200, {"items": items, "count": len(items), **envelope, **links_of(call, "applicationJobLogs")})
+    page = render_list([joined(orjson.dumps(render_job_log(job)), link(0, job.id)) for job in found], **envelope)
+    return Answer(200, joined(page, links_of(call, "applicationJobLogs")))
 
 
 async def read_job_log(call: Call) -> Answer:
     job = await jobs.read_application_job(call.principal, call.database, application_of(call), call.path["jobId"])
-    return Answer(200, render_job_log(job) | links_of(call, "applicationJobLog", thing_id=job.id))
+    return Answer(200, joined(orjson.dumps(render_job_log(job)), links_of(call, "applicationJobLog", thing_id=job.id)))

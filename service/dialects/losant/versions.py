@@ -13,7 +13,7 @@ from core.operations import deletions, versions
 from schemas.lists import MOST_QUERY
 from schemas.losant import content_of, joined, render_list, render_version
 from service.calls import Answer, Call, computed
-from service.dialects.losant.extras import custom_nodes_of, links_of
+from service.dialects.losant.extras import custom_nodes_of, linker_of, links_of
 from service.dialects.losant.flows import application_of, flow_of
 from service.dialects.losant.lists import envelope_of, order_of, query_of
 from service.keys import idempotency_key
@@ -31,15 +31,13 @@ async def list_versions(call: Call) -> Answer:
     found, total, flow_class = await versions.list_versions(
         call.principal, call.database, application_id, flow_id, await _selection(call), order_of(call)
     )
-    more = links_of(call, "flowVersions", flow_id) | await custom_nodes_of(
-        call, version_ids=[version.id for version in found]
-    )
+    custom_nodes = await custom_nodes_of(call, version_ids=[version.id for version in found])
+    link = linker_of(call, "flowVersion")
     items = [
-        joined(render_version(version, application_id, flow_class), links_of(call, "flowVersion", flow_id, version.id))
-        for version in found
+        joined(render_version(version, application_id, flow_class), link(flow_id, version.id)) for version in found
     ]
-    envelope = envelope_of(call, total, applicationId=hex_id(application_id), flowId=hex_id(flow_id))
-    return Answer(200, render_list(items, **envelope, **more))
+    page = render_list(items, **envelope_of(call, total, applicationId=hex_id(application_id), flowId=hex_id(flow_id)))
+    return Answer(200, joined(page, links_of(call, "flowVersions", flow_id), custom_nodes))
 
 
 async def _selection(call: Call) -> Selection:
@@ -141,11 +139,10 @@ async def _preview(call: Call, request: deletions.DeletionRequest) -> Answer:
 
 async def _answer(call: Call, status: int, version: Version, flow_class: str) -> Answer:
     """One version with all it was asked for."""
-    more = links_of(call, "flowVersion", version.flow_id, version.id) | await custom_nodes_of(
-        call, version_ids=[version.id]
-    )
-    shown = render_version(version, application_of(call), flow_class)
-    return Answer(status, joined(shown, more), {"ETag": render_etag(version.revision)})
+    custom_nodes = await custom_nodes_of(call, version_ids=[version.id])
+    links = links_of(call, "flowVersion", version.flow_id, version.id)
+    shown = joined(render_version(version, application_of(call), flow_class), links, custom_nodes)
+    return Answer(status, shown, {"ETag": render_etag(version.revision)})
 
 
 def _request(call: Call) -> deletions.DeletionRequest:
