@@ -266,9 +266,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "query.$or[2].name: the query has more than 200 conditions",
     ),
     "an id of another form": ({"id": "7"}, "query.id: must be 24 hexadecimal digits or null"),
-    "240 kB of unknown fields": (
-        {f"field{number:05}": 1 for number in range(14_000)}, "query.field00000: is not a field",
-    ),
 }  # fmt: skip
 
 OWN: dict[str, tuple[Any, str]] = {
