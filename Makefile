@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ_SECONDS ?= 60
 SERVED := tests/store tests/operations tests/worker tests/api
 
-.PHONY: help run demo test check bench bench-smoke faults test-tools test-system-servers test-pooler test-samples schema clean-data
+.PHONY: help run demo test check bench bench-smoke fuzz faults test-tools test-system-servers test-pooler test-samples schema clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -35,6 +36,9 @@ schema: ## write core/store/schema.sql anew from the migrations
 faults: ## what happens when processes are killed and servers go away, one promise a line
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -q
 
+fuzz: ## the query language on inputs nobody thought of, for FUZZ_SECONDS=60; FUZZ_REPLAY=file tries a kept one again
+	@$(PYTHON) cli/bootstrap.py --fuzz && exec $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_REPLAY),--replay "$(FUZZ_REPLAY)")
+
 check: ## style, types and the direction of imports
 	@$(PYTHON) cli/bootstrap.py --dev
 	@$(BIN)/ruff check .
@@ -43,10 +47,10 @@ check: ## style, types and the direction of imports
 	@$(BIN)/lint-imports
 
 bench: ## how fast, beside peers measured in the same run
-	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m bench
+	@$(PYTHON) cli/bootstrap.py --bench && exec $(BIN)/python -m bench
 
 bench-smoke: ## the same at small sizes: results are checked, times are not
-	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m bench --smoke
+	@$(PYTHON) cli/bootstrap.py --bench && exec $(BIN)/python -m bench --smoke
 
 clean-data: ## forget everything in .penstock; stop `make run` first
 	rm -rf .penstock

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from bench import bulk_delete, queue_latency
+from bench import bulk_delete, fairness, http, queue_latency, undo
 from bench.servers import Servers, open_servers, print_facts
 
 
@@ -24,6 +24,9 @@ class Bench(Protocol):
 BENCHES: Mapping[str, Bench] = {
     "bulk_delete": bulk_delete.measure,
     "queue_latency": queue_latency.measure,
+    "http": http.measure,
+    "undo": undo.measure,
+    "fairness": fairness.measure,
 }
 
 FULL_SECONDS = 1_800

@@ -19,7 +19,7 @@ from bench import raw_delete
 from bench.bystander import Waits, bystanding
 from bench.children import Took, open_child
 from bench.report import Judge, median, milliseconds, print_table, quantile, spread
-from bench.servers import Servers
+from bench.servers import Servers, settle
 from bench.tenants import Tenant, load_versions, make_tenant, write_documents
 from core.domain.identifiers import new_public_id
 from core.domain.query import parse_query
@@ -32,9 +32,6 @@ MOST_WORKER_MIB = 80
 
 IDLE_SECONDS = 1.0
 """How long the bystander is watched alone, before each round."""
-
-SETTLE_SECONDS = 300
-"""For VACUUM or CHECKPOINT after loading a million versions; some ten seconds on a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +157,16 @@ async def _load(ground: Ground, table: str, case: Case) -> list[int]:
     await ground.connection.execute(f"TRUNCATE flow_versions, deleted_versions, {raw_delete.TABLE}, raw_schedules")
     for flow_id, count in ((ground.flow_id, case.versions), (ground.other_flow_id, case.others)):
         await load_versions(ground.connection, table, ground.tenant.company_id, flow_id, count)
-    await _settle(ground.connection)
+    await settle(ground.connection)
     rows = await ground.connection.fetch(f"SELECT id FROM {table} WHERE flow_id = $1", ground.other_flow_id)
     return [row["id"] for row in rows]
-
-
-async def _settle(connection: Connection) -> None:
-    """Leaves nothing of what was written so far to be paid for by what comes."""
-    for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
-        await connection.execute(statement, timeout=SETTLE_SECONDS)
 
 
 async def _go(
     ground: Ground, outcome: Outcome, side: Side, command: tuple[str, str], table: str, ids: Sequence[int]
 ) -> None:
     """Lets the child delete beside the bystander, and counts what is left."""
-    await _settle(ground.connection)
+    await settle(ground.connection)
     outcome.stored_bytes = await ground.connection.fetchval(f"SELECT avg(pg_column_size(body))::integer FROM {table}")
     async with (
         open_child(ground.servers, *command) as child,

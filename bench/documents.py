@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import string
@@ -30,9 +31,13 @@ Node = dict[str, object]
 def write_workflow(random_source: random.Random) -> str:
     """One body as a client sends it: compact JSON with triggers, nodes and globals."""
     makers: list[Callable[[random.Random], Node]] = [_conditional, _function, _request, _store]
+    nodes = [maker(random_source) for maker in makers + random_source.choices(makers, k=3)]
+    chain = [_timer(random_source), *nodes]
+    for element, following in itertools.pairwise(chain):
+        element["outputIds"] = [[following["id"]]]
     body = {
-        "triggers": [_timer(random_source)],
-        "nodes": [maker(random_source) for maker in makers + random_source.choices(makers, k=3)],
+        "triggers": chain[:1],
+        "nodes": nodes,
         "globals": [
             {"key": f"{random_source.choice(_PARTS)}Limit", "json": f"{random_source.uniform(1, 999):.3f}"},
             {"key": "endpoint", "json": f'"https://{_id(random_source).lower()}.example.com/v2"'},
@@ -42,8 +47,8 @@ def write_workflow(random_source: random.Random) -> str:
 
 
 def _timer(source: random.Random) -> Node:
-    config = {"interval": source.randrange(5, 3600), "offset": source.randrange(60)}
-    return {"type": "timer", "key": _id(source), "config": config, **_drawn(source, "timer")}
+    config = {"seconds": source.randrange(5, 3600), "tz": source.choice(["Europe/Berlin", "America/Chicago", "UTC"])}
+    return {"type": "timer", "key": _id(source), "config": config, **_drawn(source, "timer", "trigger")}
 
 
 def _conditional(source: random.Random) -> Node:
@@ -68,10 +73,10 @@ def _store(source: random.Random) -> Node:
     return {"id": _id(source), "type": "DeviceChangeStateNode", "config": config, **_drawn(source, "state")}
 
 
-def _drawn(source: random.Random, category: str) -> Node:
+def _drawn(source: random.Random, name: str, category: str = "logic") -> Node:
     label = f"{source.choice(_PARTS)} {source.choice(_PARTS)} {source.randrange(100)}"
     place = {"x": source.randrange(0, 1600, 20), "y": source.randrange(0, 1200, 20)}
-    return {"meta": {"category": category, "name": category, "label": label, **place}, "outputIds": [[_id(source)]]}
+    return {"meta": {"category": category, "name": name, "label": label, **place}}
 
 
 def _name(source: random.Random) -> str:

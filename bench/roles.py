@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-
-import aiohttp
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from bench.servers import Servers
+from bench.sites import Site, running_site, stop
 from cli.embedded.launch import Launch
-from cli.embedded.ports import LOOPBACK, free_port
-from cli.embedded.starting import last_word
-
-ROLES = ("api", "scheduler", "worker")
-
-READY_SECONDS = 20.0
-"""Until the API answers; it takes about half a second."""
-
-STOP_SECONDS = 15.0
 
 
 @asynccontextmanager
@@ -29,41 +17,17 @@ async def running_roles(servers: Servers) -> AsyncIterator[str]:
 
     Scheduler and worker may still be starting then: send a job through before measuring.
     """
-    port = free_port()
-    environment = {**servers.environment, "PENSTOCK_HOST": LOOPBACK, "PENSTOCK_PORT": str(port)}
     async with AsyncExitStack() as stack:
-        launches = {
-            role: Launch(
-                role,
-                (sys.executable, "-m", "cli.main", role),
-                environment,
-                log=servers.folder / "logs" / f"{role}.log",
+        for role in ("scheduler", "worker"):
+            command = (sys.executable, "-m", "cli.main", role)
+            log = servers.folder / "logs" / f"{role}.log"
+            stack.push_async_callback(
+                stop, await servers.ward.spawn(Launch(role, command, servers.environment, log=log))
             )
-            for role in ROLES
-        }
-        for launch in launches.values():
-            stack.push_async_callback(_stop, await servers.ward.spawn(launch))
-        url = f"http://{LOOPBACK}:{port}"
-        try:
-            async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
-                await _ready(session, f"{url}/readyz")
-        except TimeoutError:
-            raise RuntimeError(f"the API does not get ready; {last_word(launches['api'].log)}") from None
-        yield url
+        site = await stack.enter_async_context(running_api(servers))
+        yield site.url
 
 
-async def _ready(session: aiohttp.ClientSession, url: str) -> None:
-    while True:
-        try:
-            async with session.get(url) as answer:
-                if answer.status == 200:
-                    return
-        except aiohttp.ClientConnectionError:
-            pass  # not listening yet
-        await asyncio.sleep(0.05)
-
-
-async def _stop(process: Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    await asyncio.wait_for(process.wait(), STOP_SECONDS)
+def running_api(servers: Servers) -> AbstractAsyncContextManager[Site]:
+    """The API alone: it needs no other role to answer."""
+    return running_site(servers, "api", "cli.main", "api")

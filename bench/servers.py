@@ -18,10 +18,14 @@ from cli.embedded.starting import start
 from cli.embedded.valkey import Valkey
 from cli.embedded.ward import Ward, open_ward
 from core.settings import Settings, read_settings
+from core.store.database import Connection
 from core.store.migrate import migrate
 
 OURS = ("PENSTOCK_", "DATABASE_", "REDIS_", "SMTP_")
 """Variables that would point a bench at somebody's installation."""
+
+SETTLE_SECONDS = 300
+"""For VACUUM or CHECKPOINT after loading a million versions; some ten seconds on a slow disk."""
 
 SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
 
@@ -74,6 +78,12 @@ async def print_facts(servers: Servers) -> None:
     print(
         "Load, clients and servers share the cores; ratios are the result, absolute figures are this machine's today."
     )
+
+
+async def settle(connection: Connection) -> None:
+    """Leaves nothing of what was written so far to be paid for by what comes."""
+    for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
+        await connection.execute(statement, timeout=SETTLE_SECONDS)
 
 
 @contextmanager

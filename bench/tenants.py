@@ -26,6 +26,7 @@ class Tenant:
 
     company_id: int
     application_id: int
+    token_id: int
     token: str
 
     @property
@@ -58,7 +59,7 @@ async def make_tenant(database: Database, name: str) -> Tenant:
         expires_at=None,
         random_text=secrets.token_urlsafe,
     )
-    return Tenant(company_id, application_id, token.secret)
+    return Tenant(company_id, application_id, token.id, token.secret)
 
 
 async def write_documents(connection: Connection, seed: int) -> None:
@@ -73,13 +74,26 @@ async def write_documents(connection: Connection, seed: int) -> None:
     await connection.execute("ANALYZE bench_documents")
 
 
-async def load_versions(connection: Connection, table: str, company_id: int, flow_id: int, count: int) -> None:
-    """Gives the flow `count` Inactive versions v1, v2, … in a table with the columns of flow_versions."""
+async def load_versions(
+    connection: Connection,
+    table: str,
+    company_id: int,
+    flow_id: int,
+    count: int,
+    *,
+    token_id: int | None = None,
+    body: str | None = None,
+) -> None:
+    """Gives the flow `count` Inactive versions v1, v2, … in a table with the columns of flow_versions.
+
+    Their bodies are those of write_documents, unless one for all is given; their author is the command line, unless it
+    is a token.
+    """
     await connection.execute(
         f"""
         INSERT INTO {table} (company_id, flow_id, iteration, name, name_folded, status, body, digest,
-                             created_by_type, updated_by_type)
-        SELECT $1, $2, i, 'v' || i, 'v' || i, 'Inactive', d.body, d.digest, 'cli', 'cli'
+                             created_by_type, created_by_id, updated_by_type, updated_by_id)
+        SELECT $1, $2, i, 'v' || i, 'v' || i, 'Inactive', coalesce($7::text::json, d.body), d.digest, $5, $6, $5, $6
         FROM generate_series(1, $3::integer) AS i
         JOIN bench_documents d ON d.n = i % $4::integer
         """,
@@ -87,5 +101,8 @@ async def load_versions(connection: Connection, table: str, company_id: int, flo
         flow_id,
         count,
         DOCUMENTS,
+        ActorType.CLI if token_id is None else ActorType.API_TOKEN,
+        token_id,
+        body,
         timeout=LOAD_SECONDS,
     )

@@ -13,7 +13,9 @@ from rich.table import Table
 from cli.demo_company import new_webhook_secret
 from cli.errors import StartError
 from cli.target import operator, with_database
+from core.domain.access import ENQUEUES, admits
 from core.domain.identifiers import hex_id, parse_hex_id, parse_integer_id
+from core.domain.scopes import SCOPES
 from core.operations import access
 from core.operations.stories import read_webhook_secrets
 from core.settings import Settings
@@ -97,7 +99,9 @@ def token() -> None:
 @click.option("--scope", "scopes", multiple=True, default=["all.Application"], show_default=True)
 @click.option("--expires", type=click.DateTime(), help="When it stops working, in UTC.")
 def create_token(application: int, name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
-    """Make a token. It is shown now and never again."""
+    """Make a token. It is shown now and never again; what it opens and when it ends cannot be changed later."""
+    if expires is not None and expires.replace(tzinfo=UTC) <= datetime.now(UTC):
+        raise click.BadParameter("lies in the past (it is read as UTC)", param_hint="--expires")
 
     async def work(database: Database, _: Settings) -> access.NewCredential:
         owner = operator(await access.find_application_company(database, application))
@@ -113,6 +117,8 @@ def create_token(application: int, name: str, scopes: tuple[str, ...], expires: 
 
     made = with_database(work)
     _say({"id": made.id, "token": made.secret})
+    if idle := sorted(set(scopes) - _opening()):
+        click.echo(f"Nothing here is opened by {', '.join(idle)}.", err=True)
 
 
 @token.command("list")
@@ -120,7 +126,29 @@ def create_token(application: int, name: str, scopes: tuple[str, ...], expires: 
 def list_tokens(application: int) -> None:
     """List an application's tokens."""
     rows = with_database(lambda database, _: access.list_tokens(database, application))
-    _show(rows, "id", "name", "prefix", "scopes", "expires_at", "revoked_at")
+    _show(rows, "id", "name", "prefix", "scopes", "active", "expires_at", "revoked_at")
+
+
+@token.command("scopes")
+@click.option("--all", "every", is_flag=True, help="Those that open nothing here, too.")
+def list_scopes(every: bool) -> None:
+    """List the scopes a token can be created with."""
+    for scope in sorted(SCOPES if every else _opening()):
+        click.echo(scope)
+
+
+@token.command("deactivate")
+@click.argument("token", type=ID)
+def deactivate_token(token: int) -> None:
+    """Switch a token off; `activate` switches it on again."""
+    _switch(token, active=False)
+
+
+@token.command("activate")
+@click.argument("token", type=ID)
+def activate_token(token: int) -> None:
+    """Switch a token on again."""
+    _switch(token, active=True)
 
 
 @token.command("revoke")
@@ -181,6 +209,20 @@ def webhook_secret(company: int, new: bool) -> None:
         raise StartError(f"There is no company {company}.")
     for secret in found:
         click.echo(secret)
+
+
+def _opening() -> set[str]:
+    """The scopes that open something in this release."""
+    from service.routes import ROUTES
+
+    needs = [*ENQUEUES.values(), *(route.need for route in ROUTES if route.need)]
+    return {scope for scope in SCOPES if any(admits({scope}, need) for need in needs)}
+
+
+def _switch(token: int, *, active: bool) -> None:
+    if not with_database(lambda database, _: access.set_token_active(operator(0), database, token, active=active)):
+        raise StartError(f"There is no token {token}, or it was revoked.")
+    _say({"activated" if active else "deactivated": token})
 
 
 def _say(facts: Mapping[str, object]) -> None:

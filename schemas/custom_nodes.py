@@ -10,10 +10,15 @@ from typing import Any
 import orjson
 
 from core.domain.custom_nodes import DEVELOP, CustomNode
+from core.domain.flows import Flow
 from core.domain.identifiers import hex_id
 
-COMPATIBLE = {"cloud": True, "experience": True, "customNode": True}
-"""Where a custom node can be used that does not say that it is made for the edge."""
+COMPATIBLE: dict[str | None, dict[str, bool]] = {
+    None: {"cloud": True, "experience": True, "customNode": True},
+    "cloud": {"cloud": True, "experience": True, "customNode": True},
+    "edge": {"edge": True},
+}
+"""Where a custom node can be used, by what it supports: a flow that says nothing is made for the cloud."""
 
 
 def render_custom_node(node: CustomNode) -> dict[str, Any]:
@@ -22,7 +27,8 @@ def render_custom_node(node: CustomNode) -> dict[str, Any]:
         "id": hex_id(node.id),
         "name": node.name,
         "version": DEVELOP if node.version is None else node.version,
-        "compatibleFlowClasses": COMPATIBLE,
+        "compatibleFlowClasses": COMPATIBLE[next(iter(node.custom_node_supports or ()), None)],
+        **render_looks(node),
     }
     if node.version_id is not None:
         shown["flowVersionId"] = hex_id(node.version_id)
@@ -31,3 +37,14 @@ def render_custom_node(node: CustomNode) -> dict[str, Any]:
     if node.config is not None:
         shown["customNodeConfig"] = orjson.Fragment(node.config)
     return shown
+
+
+def render_looks(node: Flow | CustomNode) -> dict[str, str]:
+    """What a custom node shows of itself. An empty icon or category is none, and the answer's schema has neither."""
+    given = {
+        "shortDescription": node.short_description,
+        "iconData": node.icon_data or None,
+        "docsUrl": node.docs_url,
+        "category": node.category or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}

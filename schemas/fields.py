@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,17 +34,31 @@ class Query(Schema):
         unknown = EXCLUDE
 
 
-class Text(fields.Field[str]):
-    """A string of bounded length, without NUL: PostgreSQL has no text with it."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the whole of a text must look like: a regular expression in ASCII, and how to say it."""
 
-    def __init__(self, *, least: int = 0, most: int, **kwargs: Any) -> None:
+    pattern: str
+    words: str
+
+    def matches(self, text: str) -> bool:
+        return re.fullmatch(self.pattern, text, re.ASCII) is not None
+
+
+class Text(fields.Field[str]):
+    """A string of bounded length, of a form if one is given, without NUL: PostgreSQL has no text with it."""
+
+    def __init__(self, *, least: int = 0, most: int, form: Form | None = None, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(least, most), **kwargs)
+        self.form = form
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be a string")
         if "\0" in value:
             raise ValidationError("must not contain NUL")
+        if self.form and not self.form.matches(value):
+            raise ValidationError(f"must be {self.form.words}")
         return value
 
 
@@ -101,26 +116,6 @@ class HexId(fields.Field[str]):
         return value
 
 
-class Objects(fields.Field[list[dict[str, Any]]]):
-    """A JSON list of objects; what is inside of them is kept as it is."""
-
-    def __init__(self, *, most: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.most = most
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[dict[str, Any]]:
-        if not isinstance(value, list):
-            raise ValidationError("must be a list")
-        if self.most is not None and len(value) > self.most:
-            raise ValidationError(f"must have at most {self.most} entries")
-        for index, entry in enumerate(value):
-            if not isinstance(entry, dict):
-                raise ValidationError({index: ["must be an object"]})
-        return value
-
-
 class Mapped(fields.Field[dict[str, Any]]):
     """A JSON object; what is inside of it is kept as it is."""
 
@@ -141,6 +136,23 @@ def load(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         raise _first(error.messages, "") from None
     return loaded
+
+
+def parameters(schema: Schema) -> Callable[[Mapping[str, str]], Mapping[str, Any]]:
+    """A reader of query strings: what `load` makes of them, without its work for a request that names none of ours.
+
+    `name[0][type]` is a part of `name`.
+    """
+    known = frozenset(field.data_key or name for name, field in schema.fields.items())
+    required = any(field.required for field in schema.fields.values())
+    defaults = None if required else load(schema, {})
+
+    def read(given: Mapping[str, str]) -> Mapping[str, Any]:
+        if defaults is not None and known.isdisjoint(name.partition("[")[0] for name in given):
+            return defaults
+        return load(schema, dict(given))
+
+    return read
 
 
 def _check_keys(schema: Schema, data: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, Job, JobItem, JobKind, Notification
+from core.domain.storage import DeletedStorage
 from core.domain.versions import TrashEntry
 from schemas.fields import Count, Query, Text, microseconds
 
@@ -61,6 +62,19 @@ def render_entry(entry: TrashEntry) -> dict[str, Any]:
         "deleted_at": microseconds(entry.deleted_at),
         "purge_after": microseconds(entry.purge_after),
         "job": entry.job,
+    }
+
+
+def render_deleted_storage(deleted: DeletedStorage) -> dict[str, Any]:
+    """One deletion from a flow's storage."""
+    return {
+        "id": deleted.id,
+        "reason": deleted.reason,
+        "first_keys": deleted.first_keys,
+        "keys_count": deleted.keys_count,
+        "memory_used": deleted.memory_used,
+        "deleted_at": microseconds(deleted.deleted_at),
+        "purge_after": microseconds(deleted.purge_after),
     }
 
 

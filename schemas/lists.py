@@ -11,7 +11,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, pre_load
 
-from core.domain.flows import FLOW_CLASSES
+from core.domain.flow_classes import FLOW_CLASSES
 from core.domain.versions import MOST_NAME
 from schemas.fields import Count, Query, QueryFlag, Text, Word
 
@@ -126,7 +126,13 @@ class NamesakesQuery(FlowListQuery):
     version = Text(least=1, most=MOST_NAME, required=True)
 
 
-class VersionPostQuery(ContentQuery):
+class WritingQuery(ContentQuery):
+    """For whatever brings content along."""
+
+    strict = QueryFlag(load_default=False, data_key="strictValidation")
+
+
+class VersionPostQuery(WritingQuery):
     allow_replacement = QueryFlag(load_default=False, data_key="allowReplacement")
 
 

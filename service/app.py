@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
@@ -53,7 +54,7 @@ def create_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    for route in ROUTES:
+    for route in sorted(ROUTES, key=lambda route: not route.claims):  # the router tries them one by one
         app.router.add_route(route.method, route.path, endpoint(route))
     return app
 
@@ -65,7 +66,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         raise SettingsError("REDIS_URL is not set; name a Redis or Valkey, or use `make run`.")
     terms = Terms.of(settings)
     async with (
-        open_database(settings, role="api") as database,
+        open_database(settings, role="api", plan_once=True) as database,
         open_hints(settings.redis_url) as hints,
         open_watch(database) as watch,
     ):
@@ -100,6 +101,7 @@ async def serve(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with listening(settings) as url:
+        gc.freeze()  # what is there by now stays: no collection need look at it again
         _log.info("The API is listening.", url=url)
         await stop.wait()
     return 0

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import structlog
 from aiohttp import web
 
-from core.domain.access import Principal
+from core.domain.access import Claim, Principal
 from core.domain.documents import Document
 from core.domain.errors import PenstockError
 from core.domain.etags import Etag, parse_if_match
@@ -41,31 +40,25 @@ class Service:
         return timedelta(days=self.settings.undo_days)
 
 
-INLINE_BYTES = 65_536
-"""What is worth a thread: parsing or digesting 64 kB takes about 2 ms, which others on the event loop can bear."""
-
-Result = TypeVar("Result")
-
-
-async def computed(size: int, work: Callable[[], Result]) -> Result:
-    """The result of `work`, done in a thread when it is about more than INLINE_BYTES."""
-    return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
-
-
 _GUARDED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 """Headers of every answer: nobody keeps it without asking, nobody guesses what it is."""
+
+_JSON = {**_GUARDED, "Content-Type": "application/json"}
 
 _log = structlog.get_logger()
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One request, authenticated, admitted and parsed."""
+    """One request, admitted and parsed; on a route that admits within its operation, only parsed.
+
+    Not frozen, and so is its Answer: that would double what it takes to make one.
+    """
 
     service: Service
-    principal: Principal
+    caller: Principal | Claim
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
@@ -74,6 +67,18 @@ class Call:
     method: str
     raw_path: str
     raw_body: bytes
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        assert isinstance(self.caller, Principal), "this route admits within its operation"
+        return self.caller
+
+    @property
+    def claim(self) -> Claim:
+        """What the request shows of itself, for the operation to look up."""
+        assert isinstance(self.caller, Claim), "this route admits before its operation"
+        return self.caller
 
     @property
     def database(self) -> Database:
@@ -93,7 +98,7 @@ class Call:
         return parse_hex_id(self.path[name]) or 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What a handler returns: a status, a body to be written as JSON or already written, and headers."""
 
@@ -105,11 +110,10 @@ class Answer:
         return self.response()
 
     def response(self) -> web.Response:
-        text = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
-        headers = {**_GUARDED, **self.headers}
         if self.status in (204, 304):
-            return web.Response(status=self.status, headers=headers)
-        return web.Response(status=self.status, body=text, content_type="application/json", headers=headers)
+            return web.Response(status=self.status, headers={**_GUARDED, **self.headers})
+        text = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
+        return web.Response(status=self.status, body=text, headers={**_JSON, **self.headers})
 
 
 @dataclass(frozen=True, slots=True)

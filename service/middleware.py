@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from core.domain.access import ActorType, Principal, admits
+from core.domain.access import ActorType, Claim, Need, Principal, admits
 from core.domain.documents import Document, parse_document
 from core.domain.errors import (
     Forbidden,
@@ -22,11 +22,12 @@ from core.domain.errors import (
     Unavailable,
 )
 from core.domain.identifiers import parse_hex_id
-from core.operations.flows import APPLICATION_UNKNOWN
+from core.operations.access import APPLICATION_UNKNOWN
 from core.store.database import UNREACHABLE
-from schemas.fields import load
-from service.auth import identify
-from service.calls import SERVICE, Call, computed
+from core.threads import computed
+from schemas.fields import load, parameters
+from service.auth import claim_of, identify
+from service.calls import SERVICE, Call
 from service.routes import Dialect, Route, dialect_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,56 +36,76 @@ BODY_SECONDS = 60.0
 """What a body may take to arrive: 8 MB over a line of 1 Mbit/s. Without a limit, a body that breaks off keeps its
 request for as long as the sender keeps the connection."""
 
+MOST_UNKNOWN_ADDRESS = 4_096
+"""Bytes of an address that are read before it is known who asks: any list with a filter, and most queries."""
+
+MOST_UNKNOWN_BODY = 16_384
+"""The same of a body: an ordinary workflow, parsed in a third of a millisecond."""
+
 _NOTHING = Document({}, {})
 _log = structlog.get_logger()
 
 
 def endpoint(route: Route) -> Handler:
     """The aiohttp handler of a route: authenticates, admits, reads and checks, then calls the route's own."""
-    query_schema = route.query()
+    read_query = parameters(route.query())
     body_schema = route.body() if route.body else None
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        service = request.app[SERVICE]
-        principal = await identify(request, service.database, keys=route.dialect.takes_keys)
+    async def admitted(request: web.Request) -> Principal:
+        principal = await identify(request, request.app[SERVICE].database, keys=route.dialect.takes_keys)
         _admit(route, principal, request)
+        return principal
+
+    async def answer(request: web.Request, caller: Principal | Claim) -> web.StreamResponse:
         raw = await _read(request) if body_schema else b""
         document = await computed(len(raw), lambda: parse_document(raw)) if body_schema else _NOTHING
         call = Call(
-            service=service,
-            principal=principal,
+            service=request.app[SERVICE],
+            caller=caller,
             path=request.match_info,
-            query=load(query_schema, dict(request.query)),
-            body=load(body_schema, document.value) if body_schema else {},
+            query=read_query(request.query if "?" in request.raw_path else {}),
+            body=await computed(len(raw), lambda: load(body_schema, document.value)) if body_schema else {},
             document=document,
             headers=request.headers,
             method=request.method,
-            raw_path=request.rel_url.raw_path_qs,
+            raw_path=request.raw_path,
             raw_body=raw,
         )
         return await (await route.handler(call)).respond(request)
 
-    return handle
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answer(request, await admitted(request))
+
+    async def handle_claim(request: web.Request) -> web.StreamResponse:
+        claim = claim_of(request, _application(request), _need(route))
+        if _is_large(request):
+            await admitted(request)
+        try:
+            return await answer(request, claim)
+        except Invalid:
+            await admitted(request)  # what is wrong with a request is told to those who may make it
+            raise
+
+    return handle_claim if route.claims else handle
 
 
 @web.middleware
 async def error_boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The only place an error becomes an answer, in the dialect of the address, and the only place it is logged."""
-    dialect = dialect_of(request.path)
     try:
         return await handler(request)
     except PenstockError as error:
-        return dialect.render(error).response()
+        return _dialect(request).render(error).response()
     except web.HTTPException as error:
-        return _http_answer(dialect, error)
+        return _http_answer(_dialect(request), error)
     except asyncpg.QueryCanceledError:
-        return dialect.render(TooSlow()).response()
+        return _dialect(request).render(TooSlow()).response()
     except UNREACHABLE as error:
         _log.warning("The database cannot be reached; a request was turned away.", cause=type(error).__name__)
-        return dialect.render(Unavailable("The database cannot be reached; try again.")).response()
+        return _dialect(request).render(Unavailable("The database cannot be reached; try again.")).response()
     except Exception:  # noqa: BLE001 - the boundary: whatever got here is logged and becomes a 500
         _log.exception("A request ended in an unexpected error.", method=request.method, route=_route_name(request))
-        return dialect.internal.response()
+        return _dialect(request).internal.response()
 
 
 @web.middleware
@@ -93,19 +114,39 @@ async def extra_slashes(request: web.Request, handler: Handler) -> web.StreamRes
 
     A redirect would do for some of them only, and would cost each request a second one.
     """
-    path = request.rel_url.raw_path
-    if not path.startswith("//"):
+    if not request.raw_path.startswith("//"):
         return await handler(request)
+    path = request.rel_url.raw_path
     meant = request.clone(rel_url=request.rel_url.with_path("/" + path.lstrip("/"), encoded=True, keep_query=True))
     found = await request.app.router.resolve(meant)
     meant.match_info.update(found)
     return await found.handler(meant)
 
 
+def _dialect(request: web.Request) -> Dialect:
+    return dialect_of(request.path)
+
+
+def _is_large(request: web.Request) -> bool:
+    """Whether more is to be read than a stranger may have read."""
+    if len(request.raw_path) > MOST_UNKNOWN_ADDRESS:
+        return True
+    return request.body_exists and not 0 <= (request.content_length or -1) <= MOST_UNKNOWN_BODY
+
+
+def _application(request: web.Request) -> int:
+    """The application in the address; 0, which nothing has, for text that is no id."""
+    return parse_hex_id(request.match_info["applicationId"]) or 0
+
+
+def _need(route: Route) -> Need:
+    assert route.need is not None, "a claim is about something"
+    return route.need
+
+
 def _admit(route: Route, principal: Principal, request: web.Request) -> None:
     """A token opens its own application only; another's answers like an unknown one."""
-    application = request.match_info.get("applicationId")
-    if application is not None and parse_hex_id(application) != principal.application_id:
+    if "applicationId" in request.match_info and _application(request) != principal.application_id:
         raise NotFound(APPLICATION_UNKNOWN)
     if route.need and principal.actor_type is ActorType.API_TOKEN and not admits(principal.scopes, route.need):
         raise Forbidden

@@ -18,9 +18,11 @@ from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.native import jobs as native_jobs
+from service.native import storage as native_storage
 from service.native import trash as native_trash
 
 
@@ -46,7 +48,10 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `need` is None where the operation itself decides what the caller may see."""
+    """One operation. `need` is None where the operation itself decides what the caller may see.
+
+    `claims`: the statement that answers looks up the token as well, which spares what is asked most a round trip.
+    """
 
     method: str
     path: str
@@ -56,6 +61,7 @@ class Route:
     success: int
     query: type[Schema] = Query
     body: type[Schema] | None = None
+    claims: bool = False
 
 
 def _reads(scope: str) -> Need:
@@ -68,13 +74,14 @@ def _writes(scope: str) -> Need:
 
 _A = "/applications/{applicationId}"
 _V = _A + "/flows/{flowId}/versions"
+_S = _A + "/flows/{flowId}/storage"
 _L, _N = Dialect.LOSANT, Dialect.NATIVE
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, lists.FlowsQuery),
     Route(
         "POST", f"{_A}/flows", losant_flows.create_flow, _L, _writes("flows.post"), 201,
-        lists.ContentQuery, shapes.FlowPost,
+        lists.WritingQuery, shapes.FlowPost,
     ),
     # Before the address of one flow, which would take these words for ids.
     Route(
@@ -89,13 +96,23 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "PATCH", f"{_A}/flows/{{flowId}}", losant_flows.change_flow, _L, _writes("flow.patch"), 200,
-        lists.ContentQuery, shapes.FlowPatch,
+        lists.WritingQuery, shapes.FlowPatch,
     ),
     Route("DELETE", f"{_A}/flows/{{flowId}}", losant_flows.delete_flow, _L, _writes("flow.delete"), 200),
-    Route("GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, lists.VersionsQuery),
+    Route(
+        "GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, lists.VersionsQuery, claims=True
+    ),
+    Route("GET", _S, losant_storage.read_storage, _L, _reads("flow.getStorageEntries"), 200),
+    Route(
+        "PATCH", _S, losant_storage.set_entry, _L, _writes("flow.setStorageEntry"), 200, body=shapes.FlowStorageEntry
+    ),
+    Route("DELETE", _S, losant_storage.clear_storage, _L, _writes("flow.clearStorageEntries"), 200),
+    Route(
+        "GET", f"{_S}-metadata", losant_storage.read_metadata, _L, _reads("flow.getStorageEntriesMetadata"), 200
+    ),
     Route(
         "POST", _V, losant_versions.create_version, _L, _writes("flowVersions.post"), 201,
-        lists.VersionPostQuery, shapes.FlowVersionPost,
+        lists.VersionPostQuery, shapes.FlowVersionPost, claims=True,
     ),
     Route(
         "POST", f"{_V}/delete", losant_versions.delete_versions, _L, _writes("flowVersions.delete"), 202,
@@ -103,7 +120,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{_V}/{{flowVersionId}}", losant_versions.read_version, _L, _reads("flowVersion.get"), 200,
-        lists.ContentQuery,
+        lists.ContentQuery, claims=True,
     ),
     Route(
         "PATCH", f"{_V}/{{flowVersionId}}", losant_versions.change_version, _L, _writes("flowVersion.patch"), 200,
@@ -133,6 +150,14 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/flows/{flow}/trash/{entry}/restore", native_trash.restore_entry, _N,
         _writes("flowVersions.post"), 200,
+    ),
+    Route(
+        "GET", "/api/v1/flows/{flow}/storage/trash", native_storage.list_trash, _N, _reads("flow.getStorageEntries"),
+        200, job_shapes.PageQuery,
+    ),
+    Route(
+        "POST", "/api/v1/flows/{flow}/storage/trash/{entry}/restore", native_storage.restore_entry, _N,
+        _writes("flow.setStorageEntry"), 200,
     ),
 )  # fmt: skip
 

@@ -67,7 +67,7 @@ class Runner:
             return await jobs.claim(connection, int(number), int(attempt), timedelta(seconds=LEASE_SECONDS))
 
         try:
-            return await self._tools.database.transaction(work)
+            return await self._tools.database.statement(work)
         except _AWAY as error:
             # The delivery is used up; the rescuer finds the row queued and unknown to Redis and stages it again.
             _log.warning("A job could not be claimed.", delivery=name, cause=type(error).__name__)

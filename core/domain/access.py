@@ -2,8 +2,10 @@
 
 A Losant token holds scopes: an operation RES.ACTION is open to `all.Application`, `all.Organization`, `all.User`,
 `RES.*` and `RES.ACTION`; one that only reads is open to the first three with `.read` as well, and every operation to
-the three with `.bounded` (Losant's endpoint table, API 1.30; contracts/losant.md 2). `flowVersions` and `flowVersion`
-are different resources.
+the three with `.bounded` (Losant's endpoint table, API 1.30). `flowVersions` and `flowVersion` are different resources.
+
+Losant describes `.bounded` as everything but tokens, members, transfers and credentials. No operation here is one of
+those, so it opens what the full scope opens; one that will be must not admit it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from core.domain.jobs import JobKind
-
-_ALL = ("all.Application", "all.Organization", "all.User")
+from core.domain.scopes import ALL
 
 API_KEY_PREFIX = "pnk_"
 TOKEN_PREFIX = "pnt_"  # noqa: S105 - a prefix that leak scanners can look for, not a secret
@@ -48,22 +50,38 @@ class Principal:
         return f"{self.actor_type}:{self.actor_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Need:
-    """What an operation asks of a token: its scope name, and whether it only reads."""
+    """What an operation asks of a token: its scope name, and whether it only reads. Written once, and only itself."""
 
     scope: str
     reads: bool
 
 
+@cache
+def admitting(need: Need) -> frozenset[str]:
+    """The scopes of which a token must have one."""
+    resource = need.scope.partition(".")[0]
+    suffixes = ("", ".bounded", ".read") if need.reads else ("", ".bounded")
+    return frozenset({need.scope, f"{resource}.*"} | {f"{name}{suffix}" for name in ALL for suffix in suffixes})
+
+
 def admits(scopes: Collection[str], need: Need) -> bool:
     """Whether a token with these scopes may do what is needed."""
-    resource = need.scope.partition(".")[0]
-    if need.scope in scopes or f"{resource}.*" in scopes:
-        return True
-    if any(name in scopes or f"{name}.bounded" in scopes for name in _ALL):
-        return True
-    return need.reads and any(f"{name}.read" in scopes for name in _ALL)
+    return not admitting(need).isdisjoint(scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request shows of itself, not looked up yet: the statement that answers it decides who asks as well.
+
+    `application_id` is the one in the address.
+    """
+
+    digest: bytes
+    application_id: int
+    need: Need
+    remote: str | None = None
 
 
 ENQUEUES = {
@@ -74,30 +92,20 @@ ENQUEUES = {
 
 
 _COMPANIONS = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK}
-"""Jobs that follow from others, and may be read by whoever may read any."""
+"""Jobs that follow from others. Whoever may read any kind may read them; who may cancel one, its origin decides."""
+
+
+def enqueueable_kinds(principal: Principal) -> frozenset[JobKind]:
+    """The kinds of jobs this caller may cause, cancel and undo: all for a company's key, else what its scopes name."""
+    if principal.actor_type is ActorType.API_KEY:
+        return frozenset(JobKind)
+    return frozenset(kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need))
 
 
 def readable_kinds(principal: Principal) -> frozenset[JobKind]:
-    """The kinds of jobs this caller may read: all for a company's key, else those its scopes may enqueue.
-
-    Letters, callbacks and undos belong to the job they follow from and go with any of its kinds.
-    """
-    if principal.actor_type is ActorType.API_KEY:
-        return frozenset(JobKind)
-    kinds = {kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need)}
-    return frozenset(kinds | _COMPANIONS) if kinds else frozenset()
-
-
-SCOPES = frozenset(
-    [f"{name}{suffix}" for name in _ALL for suffix in ("", ".read", ".bounded")]
-    + [f"flows.{action}" for action in ("*", "get", "getByVersion", "palette", "post")]
-    + [f"flow.{action}" for action in ("*", "get", "patch", "delete")]
-    + [f"flowVersions.{action}" for action in ("*", "get", "post", "delete")]
-    + [f"flowVersion.{action}" for action in ("*", "get", "patch", "delete")]
-    + [f"applicationJobLogs.{action}" for action in ("*", "get")]
-    + [f"applicationJobLog.{action}" for action in ("*", "get")]
-)
-"""The scopes a token can be created with."""
+    """The kinds of jobs this caller may read: those it may enqueue, and with any of them whatever follows from jobs."""
+    kinds = enqueueable_kinds(principal)
+    return kinds | _COMPANIONS if kinds else kinds
 
 
 def new_credential(prefix: str, random_text: Callable[[int], str]) -> str:

@@ -6,9 +6,8 @@ A node of the type `CustomNodeExecuteNode` names in its config the flow, `custom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-CUSTOM_NODE_CLASS = "customNode"
 
 EXECUTE_TYPE = "CustomNodeExecuteNode"
 """The type of a node that runs a custom node."""
@@ -37,6 +36,11 @@ class CustomNode:
     id: int
     name: str
     description: str | None
+    short_description: str | None
+    icon_data: str | None
+    docs_url: str | None
+    category: str | None
+    custom_node_supports: Sequence[str] | None
     version_id: int | None
     version: str | None
     config: str | None

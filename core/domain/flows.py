@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from core.domain.contents import DevelopChange
 
 MOST_NAME = 255
 MOST_DESCRIPTION = 32_767
 
-FLOW_CLASSES = ("cloud", "edge", "embedded", "experience", "customNode")
-
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow as it stands. `deployed_version_id` is what Losant calls its default version."""
+    """A flow as it stands. `deployed_version_id` is what Losant calls its default version.
+
+    `develop` is its Draft's body as JSON text; None if there is no Draft, or if it was not read along.
+    """
 
     id: int
     company_id: int
@@ -30,15 +34,35 @@ class Flow:
     created_by_id: int | None
     updated_by_type: str
     updated_by_id: int | None
+    short_description: str | None
+    icon_data: str | None
+    docs_url: str | None
+    category: str | None
+    custom_node_supports: Sequence[str] | None
+    develop: str | None
 
     @property
     def constants(self) -> dict[str, str | None]:
         """What a query on versions may ask that is the same for all versions of one flow."""
-        return constants_of(self.name, self.flow_class)
+        return constants_of(self.name, self.flow_class, self.custom_node_supports)
 
 
-def constants_of(name: str, flow_class: str) -> dict[str, str | None]:
-    return {"name": name, "flowClass": flow_class, "customNodeSupports": None}
+def constants_of(name: str, flow_class: str, custom_node_supports: Sequence[str] | None) -> dict[str, str | None]:
+    """A custom node supports one class at most."""
+    return {"name": name, "flowClass": flow_class, "customNodeSupports": next(iter(custom_node_supports or ()), None)}
+
+
+@dataclass(frozen=True, slots=True)
+class PaletteEntry:
+    """What a flow that is a custom node shows of itself; None says nothing, and empty text takes back what was said."""
+
+    short_description: str | None = None
+    icon_data: str | None = None
+    docs_url: str | None = None
+    category: str | None = None
+
+
+UNSAID = PaletteEntry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +74,5 @@ class FlowChange:
     description: str | None = None
     deploy: int | None = None
     undeploy: bool = False
+    palette: PaletteEntry = UNSAID
+    develop: DevelopChange | None = None

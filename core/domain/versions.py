@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from core.domain.errors import Invalid
+from core.domain.flow_classes import Outline
 from core.domain.identifiers import is_hex_id
 
 RESERVED_NAMES = frozenset({"develop", "default"})
@@ -24,10 +25,14 @@ class VersionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a version keeps: its body as JSON text, exactly as received, and the digest of its canonical form."""
+    """What a version keeps: its body as JSON text, exactly as received, and the digest of its canonical form.
+
+    `outline` is there while the content is new, for the flow's class to judge; what was kept once is not judged again.
+    """
 
     body: str
     digest: bytes
+    outline: Outline | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,21 @@ import asyncpg
 from core.domain.access import (
     API_KEY_PREFIX,
     PREFIX_LENGTH,
-    SCOPES,
     TOKEN_PREFIX,
     ActorType,
+    Claim,
     Principal,
+    admits,
     credential_digest,
     new_credential,
 )
-from core.domain.errors import Invalid, NotFound, Unauthenticated
+from core.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from core.domain.scopes import complaints
 from core.store import applications, audit_events, companies, tokens
 from core.store.database import Connection, Database
+
+APPLICATION_UNKNOWN = "Application was not found"
+"""The one answer for an unknown application and for any but the token's own."""
 
 MOST_CREDENTIAL = 512
 """Characters of a credential worth looking up; ours have 47."""
@@ -34,17 +39,46 @@ class NewCredential:
     secret: str
 
 
-async def authenticate(database: Database, credential: str, *, bearer: bool, remote: str | None) -> Principal:
-    """Who sent this token (`bearer`) or raw API key. Raises Unauthenticated for whatever opens nothing."""
+def digest_of(credential: str) -> bytes:
+    """What a credential is looked up by. Raises Unauthenticated for one that cannot be ours."""
     if not 0 < len(credential) <= MOST_CREDENTIAL:
         raise Unauthenticated
-    digest = credential_digest(credential)
+    return credential_digest(credential)
+
+
+async def authenticate(database: Database, credential: str, *, bearer: bool, remote: str | None) -> Principal:
+    """Who sent this token (`bearer`) or raw API key. Raises Unauthenticated for whatever opens nothing."""
+    digest = digest_of(credential)
     async with database.connection() as connection:
         row = await (tokens.find_token if bearer else tokens.find_key)(connection, digest)
     if row is None:
         raise Unauthenticated
     if not bearer:
         return Principal(row["company_id"], ActorType.API_KEY, row["id"], remote=remote)
+    return _token_principal(row, remote)
+
+
+def admit(claim: Claim, row: asyncpg.Record | None) -> asyncpg.Record:
+    """The row of the statement that looked up a claim, if the claim holds.
+
+    Raises Unauthenticated for a token that opens nothing, NotFound for one of another application, and Forbidden for
+    one without the scope.
+    """
+    if row is None:
+        raise Unauthenticated
+    if row["application_id"] != claim.application_id:
+        raise NotFound(APPLICATION_UNKNOWN)
+    if not admits(row["scopes"], claim.need):
+        raise Forbidden
+    return row
+
+
+async def admitted(connection: Connection, claim: Claim) -> Principal:
+    """Who shows this claim, for an operation of several statements. Raises what `admit` raises."""
+    return _token_principal(admit(claim, await tokens.find_token(connection, claim.digest)), claim.remote)
+
+
+def _token_principal(row: asyncpg.Record, remote: str | None) -> Principal:
     return Principal(
         row["company_id"],
         ActorType.API_TOKEN,
@@ -107,10 +141,14 @@ async def create_token(
     expires_at: datetime | None,
     random_text: Callable[[int], str],
 ) -> NewCredential:
-    """A bearer token of one application. Raises Invalid for an unknown scope, NotFound for the application."""
-    unknown = sorted(set(scopes) - SCOPES)
-    if unknown or not scopes:
-        raise Invalid(f"{', '.join(unknown) or 'nothing'} is no scope; there are {', '.join(sorted(SCOPES))}", "scope")
+    """A bearer token of one application, whose scopes and end never change.
+
+    Raises Invalid for no scope or an unknown one, NotFound for the application.
+    """
+    if not scopes:
+        raise Invalid("at least one is needed", "scope")
+    if problems := complaints(scopes):
+        raise Invalid(" ".join(problems), "scope")
     secret = new_credential(TOKEN_PREFIX, random_text)
 
     async def work(connection: Connection) -> NewCredential:
@@ -123,10 +161,10 @@ async def create_token(
             name=name,
             prefix=secret[:PREFIX_LENGTH],
             digest=credential_digest(secret),
-            scopes=scopes,
+            scopes=set(scopes),
             expires_at=expires_at,
         )
-        details = {"name": name, "scopes": sorted(scopes)}
+        details = {"name": name, "scopes": sorted(set(scopes))}
         await audit_events.record(connection, principal, "token.create", ("token", token_id), details=details)
         return NewCredential(token_id, secret)
 
@@ -155,12 +193,21 @@ async def create_key(
 
 async def revoke_token(principal: Principal, database: Database, token_id: int) -> bool:
     """Closes a token from this commit on; False if there is none to close."""
-    return await _revoke(principal, database, "token", token_id, tokens.revoke_token)
+    return await _change(principal, database, "token", token_id, "revoke", tokens.revoke_token)
+
+
+async def set_token_active(principal: Principal, database: Database, token_id: int, *, active: bool) -> bool:
+    """Switches a token off, or on again, from this commit on; False if there is none, or it was revoked."""
+
+    async def switch(connection: Connection, number: int) -> int | None:
+        return await tokens.set_active(connection, number, active=active)
+
+    return await _change(principal, database, "token", token_id, "activate" if active else "deactivate", switch)
 
 
 async def revoke_key(principal: Principal, database: Database, key_id: int) -> bool:
     """Closes an API key from this commit on; False if there is none to close."""
-    return await _revoke(principal, database, "key", key_id, tokens.revoke_key)
+    return await _change(principal, database, "key", key_id, "revoke", tokens.revoke_key)
 
 
 async def find_application_company(database: Database, application_id: int) -> int:
@@ -207,19 +254,20 @@ async def find_default_application(database: Database, company_id: int) -> int:
     return application_id
 
 
-async def _revoke(
+async def _change(
     principal: Principal,
     database: Database,
     noun: str,
     credential_id: int,
-    close: Callable[[Connection, int], Awaitable[int | None]],
+    verb: str,
+    change: Callable[[Connection, int], Awaitable[int | None]],
 ) -> bool:
     async def work(connection: Connection) -> bool:
-        company_id = await close(connection, credential_id)
+        company_id = await change(connection, credential_id)
         if company_id is None:
             return False
         actor = replace(principal, company_id=company_id)
-        await audit_events.record(connection, actor, f"{noun}.revoke", (noun, credential_id))
+        await audit_events.record(connection, actor, f"{noun}.{verb}", (noun, credential_id))
         return True
 
     return await database.transaction(work)

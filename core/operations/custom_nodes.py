@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from core.domain.access import Principal
+from core.domain.access import Claim, Principal
 from core.domain.custom_nodes import CustomNode
 from core.domain.errors import NotFound
-from core.operations.flows import APPLICATION_UNKNOWN
+from core.operations.access import APPLICATION_UNKNOWN, admitted
 from core.operations.lists import watched
 from core.store import custom_nodes as store
 from core.store import flows
@@ -30,7 +30,7 @@ async def list_palette(principal: Principal, database: Database, application_id:
 
 
 async def find_custom_nodes(
-    principal: Principal,
+    caller: Principal | Claim,
     database: Database,
     application_id: int,
     *,
@@ -41,12 +41,14 @@ async def find_custom_nodes(
     version referred to.
 
     Only what they refer to themselves, not what that refers to. What is not there, or not in this application, is left
-    out. Looks at the contents as they are now, which may be a moment later than what the ids were read for.
+    out. Looks at the contents as they are now, which may be a moment later than what the ids were read for. For a claim
+    raises what `admit` raises.
     """
     if not version_ids and not flow_ids:
         return []
 
     async def work(connection: Connection) -> list[CustomNode]:
+        principal = caller if isinstance(caller, Principal) else await admitted(connection, caller)
         references = await store.find_references(
             connection, principal.company_id, version_ids=version_ids, flow_ids=flow_ids
         )

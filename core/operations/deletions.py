@@ -15,11 +15,20 @@ from core.domain.access import ActorType, Principal
 from core.domain.errors import IdempotencyMismatch, NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.identifiers import new_public_id
-from core.domain.jobs import CHUNK_SIZE, LEASE_SECONDS, ClaimedJob, JobKind, JobStatus, Reason
+from core.domain.jobs import LEASE_SECONDS, ClaimedJob, JobKind, JobStatus, Reason
 from core.domain.query import Combination
 from core.operations.flows import FLOW_UNKNOWN
 from core.settings import Settings
-from core.store import audit_events, flow_versions, flows, idempotency_keys, job_items, jobs, mail_days
+from core.store import (
+    audit_events,
+    flow_storages,
+    flow_versions,
+    flows,
+    idempotency_keys,
+    job_items,
+    jobs,
+    mail_days,
+)
 from core.store.database import Connection, Database, limit_statements
 from core.store.flow_versions import Preview
 from core.store.idempotency_keys import Key
@@ -99,11 +108,9 @@ async def accept_deletion(
         if flow is None:
             raise NotFound(FLOW_UNKNOWN)
         arguments = {"query": request.query_text, "email": request.email, "callbackUrl": request.callback_url}
-        new = NewJob(public_id, JobKind.DELETE_VERSIONS, arguments, application_id, flow_id, total=0)
-        job_id = await jobs.stage(connection, principal, new)
+        new = NewJob(public_id, JobKind.DELETE_VERSIONS, arguments, application_id, flow_id)
         await limit_statements(connection, ACCEPT_SECONDS)
-        total = await flow_versions.fix_set(connection, job_id, principal.company_id, flow, request.query, CHUNK_SIZE)
-        await jobs.set_total(connection, job_id, total)
+        job_id, total = await job_items.stage_with_set(connection, principal, new, request.query, flow.constants)
         if key is not None:
             await idempotency_keys.bind(connection, key, job_id)
         details = {"job": public_id, "matched": total}
@@ -140,10 +147,8 @@ async def accept_flow_deletion(
         etag.require(flow.revision)
         await flow_versions.demote(connection, principal, flow_id)
         await flows.hide(connection, principal.company_id, flow_id)
-        new = NewJob(public_id, JobKind.DELETE_FLOW, {"flow": flow.name}, application_id, flow_id, total=0)
-        job_id = await jobs.stage(connection, principal, new)
-        total = await job_items.fix_flow_set(connection, job_id, principal.company_id, flow_id)
-        await jobs.set_total(connection, job_id, total)
+        new = NewJob(public_id, JobKind.DELETE_FLOW, {"flow": flow.name}, application_id, flow_id)
+        _, total = await job_items.stage_with_set(connection, principal, new, None, flow.constants)
         details = {"job": public_id, "versions": total}
         await audit_events.record(connection, principal, "flow.delete", ("flow", flow_id), details=details)
         return public_id
@@ -188,6 +193,8 @@ async def conclude(
         assert held.flow_id is not None, "the removal of a flow is about a flow"
         if held.undo_until is None:
             await jobs.stamp_undo_until(connection, held.id, terms.undo)
+        await flows.lock_for_job(connection, held.company_id, held.flow_id)
+        await flow_storages.move_to_trash(connection, held.company_id, held.flow_id, held.id)
         await flows.move_to_trash(connection, held.company_id, held.flow_id, held.id)
     await audit_events.record(
         connection,

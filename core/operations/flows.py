@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
 from core.domain.access import Principal
-from core.domain.errors import NotFound
+from core.domain.contents import DevelopChange, changed_content
+from core.domain.errors import Invalid, NotFound
 from core.domain.etags import ANY, Etag
-from core.domain.flows import Flow, FlowChange
+from core.domain.flow_classes import CUSTOM_NODE
+from core.domain.flows import UNSAID, Flow, FlowChange, PaletteEntry
 from core.domain.query import Selection
+from core.domain.versions import Content
+from core.operations.access import APPLICATION_UNKNOWN
 from core.operations.lists import listed
 from core.store import audit_events, flow_versions
 from core.store import flows as store
 from core.store.database import Connection, Database
 from core.store.lists import Order
+from core.threads import computed
 
 FLOW_UNKNOWN = "Flow was not found"
 """The one answer for an unknown flow, another application's and another company's."""
-
-APPLICATION_UNKNOWN = "Application was not found"
 
 
 async def create_flow(
@@ -28,8 +34,16 @@ async def create_flow(
     description: str | None,
     flow_class: str,
     enabled: bool,
+    palette: PaletteEntry = UNSAID,
+    custom_node_supports: Sequence[str] | None = None,
+    develop: DevelopChange | None = None,
 ) -> Flow:
-    """Makes a flow without any version. Raises NotFound when the application is not the caller's."""
+    """Makes a flow without any version but the Draft that `develop` becomes.
+
+    Raises NotFound when the application is not the caller's, and Invalid for a content that a flow of this class
+    cannot have.
+    """
+    plan = None if develop is None else await _plan(None, develop, flow_class)
 
     async def work(connection: Connection) -> Flow:
         if not await store.has_application(connection, principal.company_id, application_id):
@@ -42,17 +56,22 @@ async def create_flow(
             description=description,
             flow_class=flow_class,
             enabled=enabled,
+            palette=palette,
+            custom_node_supports=custom_node_supports,
         )
         await audit_events.record(connection, principal, "flow.create", ("flow", flow.id), details={"name": name})
+        if plan is not None:
+            await _develop(connection, principal, flow.id, plan)
+            flow = replace(flow, develop=plan.after.body)
         return flow
 
     return await database.transaction(work)
 
 
 async def read_flow(principal: Principal, database: Database, application_id: int, flow_id: int) -> Flow:
-    """One flow. Raises NotFound."""
+    """One flow with its develop content. Raises NotFound."""
     async with database.connection() as connection:
-        flow = await store.read(connection, principal.company_id, application_id, flow_id)
+        flow = await store.read_with_develop(connection, principal.company_id, application_id, flow_id)
     if flow is None:
         raise NotFound(FLOW_UNKNOWN)
     return flow
@@ -86,24 +105,33 @@ async def list_flows(
 async def change_flow(
     principal: Principal, database: Database, application_id: int, flow_id: int, change: FlowChange, *, etag: Etag = ANY
 ) -> Flow:
-    """Changes name, description or enabled, and deploys or undeploys; all of it or nothing.
+    """Changes what is given of the flow and of its develop content, and deploys or undeploys; all of it or nothing.
 
     Deploying makes the old deployed version inactive. Raises NotFound for the flow, and for a version to deploy that
-    this flow does not have; PreconditionFailed when the flow is not the one the caller has seen.
+    this flow does not have; Invalid for what a flow of this class cannot have; PreconditionFailed when the flow is not
+    the one the caller has seen.
     """
+    plan = None
+    if change.develop is not None:
+        seen = await read_flow(principal, database, application_id, flow_id)
+        plan = await _plan(seen.develop, change.develop, seen.flow_class)
 
     async def work(connection: Connection) -> Flow:
         locked = await store.lock(connection, principal.company_id, application_id, flow_id)
         if locked is None:
             raise NotFound(FLOW_UNKNOWN)
         etag.require(locked.revision)
+        if change.deploy is not None and locked.flow_class == CUSTOM_NODE:
+            raise Invalid("a custom node has no default version", "defaultVersionId")
         if change.deploy is not None or change.undeploy:
             await _deploy(connection, principal, flow_id, change.deploy)
+        if plan is not None:
+            await _develop(connection, principal, flow_id, plan)
         await store.update(connection, principal, flow_id, change)
         await audit_events.record(
             connection, principal, "flow.change", ("flow", flow_id), details={"given": _given(change)}
         )
-        flow = await store.read(connection, principal.company_id, application_id, flow_id)
+        flow = await store.read_with_develop(connection, principal.company_id, application_id, flow_id)
         assert flow is not None, "the flow is locked by this transaction"
         return flow
 
@@ -130,6 +158,48 @@ async def _deploy(connection: Connection, principal: Principal, flow_id: int, ve
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A develop copy as it was seen, and what a change makes of it."""
+
+    before: str | None
+    after: Content
+    change: DevelopChange
+    flow_class: str
+
+
+async def _plan(before: str | None, change: DevelopChange, flow_class: str) -> _Plan:
+    """Megabytes take seconds to put together, so that is done while nothing is locked."""
+    size = change.size + len(before or "")
+    return _Plan(before, await computed(size, lambda: changed_content(before, change, flow_class)), change, flow_class)
+
+
+async def _develop(connection: Connection, principal: Principal, flow_id: int, plan: _Plan) -> None:
+    """Puts a planned change into the Draft of a locked flow, or makes that Draft.
+
+    Planned again if another change came first. What the Draft held goes to the trash, unless it meant the same: blanks
+    and the order of keys can be told apart only by who reads the text.
+    """
+    draft = await flow_versions.lock_draft(connection, principal.company_id, flow_id)
+    before = None if draft is None else draft.body
+    if before != plan.before:
+        plan = await _plan(before, plan.change, plan.flow_class)
+    content = plan.after
+    if draft is None:
+        iteration = await store.take_iteration(connection, flow_id)
+        draft = await flow_versions.insert_draft(connection, principal, flow_id, iteration, content)
+        await audit_events.record(connection, principal, "draft.create", ("version", draft.id), after=draft.digest)
+    elif content.body != draft.body:
+        if content.digest != draft.digest:
+            await flow_versions.keep_replaced(connection, principal.company_id, draft.id, plan.change.keep)
+        await flow_versions.replace_draft(connection, principal, draft, content)
+        await audit_events.record(
+            connection, principal, "draft.change", ("version", draft.id), before=draft.digest, after=content.digest
+        )
+
+
 def _given(change: FlowChange) -> list[str]:
     asked = [name for name in ("name", "enabled", "description", "deploy") if getattr(change, name) is not None]
+    asked += [field.name for field in fields(change.palette) if getattr(change.palette, field.name) is not None]
+    asked += change.develop.given.value if change.develop else ()
     return [*asked, "undeploy"] if change.undeploy else asked

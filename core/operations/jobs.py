@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 
 from core.domain import job_log
-from core.domain.access import Principal, readable_kinds
+from core.domain.access import Principal, enqueueable_kinds, readable_kinds
 from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import is_public_id, parse_hex_id
 from core.domain.jobs import (
@@ -22,7 +23,7 @@ from core.domain.jobs import (
 from core.domain.query import Selection
 from core.operations.deletions import JobLost, Terms, conclude
 from core.operations.lists import listed
-from core.store import audit_events, job_items
+from core.store import audit_events, deleted_versions, job_items
 from core.store import jobs as store
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
@@ -30,6 +31,8 @@ from core.store.lists import Order
 
 JOB_UNKNOWN = "Job was not found"
 """The one answer for a job that never existed, another application's and another company's."""
+
+UNDO_TOO_LATE = "The time in which this job could be undone is over."
 
 
 async def read_job(principal: Principal, database: Database, name: str) -> Job:
@@ -97,13 +100,16 @@ async def read_application_job(principal: Principal, database: Database, applica
 async def cancel_job(principal: Principal, database: Database, public_id: str, terms: Terms) -> Job:
     """Ends a queued job now and a running one at its next batch; what was removed stays removed.
 
-    Raises Conflict for a job that has ended and for the removal of a flow, which is hidden already and would be left
-    half empty. Cancelling twice is the same as once.
+    An undo, a letter or a callback goes by the kind of the job it follows from. Raises Forbidden when that is not the
+    caller's to enqueue, and Conflict for a job that has ended and for the removal of a flow, which is hidden already
+    and would be left half empty. Cancelling twice is the same as once.
     """
     job = await read_job(principal, database, public_id)
 
     async def work(connection: Connection) -> None:
         locked = await _lock_stoppable(connection, job)
+        if await store.read_origin_kind(connection, job.company_id, job.id) not in enqueueable_kinds(principal):
+            raise Forbidden
         await audit_events.record(connection, principal, "job.cancel", ("job", job.id))
         if locked.status is JobStatus.QUEUED:
             await conclude(connection, locked.held, JobStatus.CANCELLED, None, terms)
@@ -264,16 +270,26 @@ async def _stage_copy(connection: Connection, principal: Principal, held: HeldJo
     if held.kind is JobKind.DELETE_VERSIONS:
         raise Conflict("A deletion that has ended is not repeated, because its set was fixed then; send it again.")
     asker = Principal(held.company_id, principal.actor_type, principal.actor_id)
-    parent_id = int(str(held.arguments["job_id"])) if held.kind in NOTIFICATION_KINDS else None
-    total = None if held.kind in NOTIFICATION_KINDS else 0
-    new = NewJob(public_id, held.kind, held.arguments, held.application_id, held.flow_id, parent_id, total)
-    job_id = await store.stage(connection, asker, new)
+    new = NewJob(public_id, held.kind, held.arguments, held.application_id, held.flow_id)
     if held.kind is JobKind.DELETE_FLOW:
-        assert held.flow_id is not None, "the removal of a flow is about a flow"
-        await store.set_total(
-            connection, job_id, await job_items.fix_flow_set(connection, job_id, held.company_id, held.flow_id)
-        )
+        await job_items.stage_with_set(connection, asker, new, None, {})
+    elif held.kind in NOTIFICATION_KINDS:
+        await store.stage(connection, asker, replace(new, parent_id=int(str(held.arguments["job_id"]))))
+    else:
+        await _stage_undo_again(connection, asker, held, new)
     return public_id
+
+
+async def _stage_undo_again(connection: Connection, asker: Principal, held: HeldJob, new: NewJob) -> None:
+    """For what an undo that ended early has left. It takes that one's place, since a deletion has one undo."""
+    deletion_id = held.undoes
+    if deletion_id is None or await store.lock(connection, deletion_id, held.company_id) is None:
+        raise Conflict(UNDO_TOO_LATE)
+    if not await store.is_undoable(connection, deletion_id):
+        raise Conflict(UNDO_TOO_LATE)
+    await store.give_up_undo(connection, held.id, held.company_id)
+    left = await deleted_versions.count_of_job(connection, deletion_id)
+    await store.stage(connection, asker, replace(new, total=left, undoes=deletion_id))
 
 
 async def _hold(connection: Connection, job: ClaimedJob) -> HeldJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.domain.access import Principal
 from core.domain.errors import NotFound
-from core.domain.jobs import DELETION_KINDS, JobItem, JobKind
+from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, JobItem
 from core.operations.jobs import read_job
 from core.store import job_items
 from core.store.database import Database
@@ -19,10 +19,13 @@ async def read_results(
     read_job raises, and NotFound for jobs that are not about items.
     """
     job = await read_job(principal, database, name)
+    if job.kind not in ITEM_KINDS:
+        raise NotFound("This job has no items.")
+    deletes = job.kind in DELETION_KINDS
+    total = (job.total or 0) if deletes else job.failed
+    if first >= total:
+        return [], total
     async with database.connection() as connection:
-        if job.kind in DELETION_KINDS:
-            last = min(first + limit, job.total or 0) - 1
-            return await job_items.list_items(connection, job, first=first, last=last), job.total or 0
-        if job.kind is JobKind.UNDO_DELETION:
-            return await job_items.list_failed(connection, job.id, limit=limit, offset=first), job.failed
-    raise NotFound("This job has no items.")
+        if deletes:
+            return await job_items.list_items(connection, job, first=first, last=min(first + limit, total) - 1), total
+        return await job_items.list_failed(connection, job.id, limit=limit, offset=first), total

@@ -5,11 +5,11 @@ from __future__ import annotations
 from core.domain.access import Principal
 from core.domain.errors import Conflict, NotFound
 from core.domain.jobs import DELETION_KINDS, ClaimedJob, Job, JobKind, JobStatus, Reason
-from core.domain.versions import TrashEntry
+from core.domain.versions import TrashEntry, Version
 from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
 from core.operations.flows import FLOW_UNKNOWN
-from core.operations.jobs import JOB_UNKNOWN
-from core.store import audit_events, deleted_versions, flow_versions, flows, job_items, jobs
+from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
+from core.store import audit_events, deleted_versions, flow_storages, flow_versions, flows, job_items, jobs
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
 
@@ -17,6 +17,9 @@ ENTRY_UNKNOWN = "Trash entry was not found"
 
 MOST_JOBS = 100
 """Jobs one purging transaction holds; whoever wants to undo one of them waits for it."""
+
+MOST_STORAGES = 20
+"""Deletions from flows' storages that one purging transaction ends: each may hold 8 MiB."""
 
 
 async def accept_undo(principal: Principal, database: Database, job: Job, *, public_id: str) -> str:
@@ -85,8 +88,8 @@ async def list_trash(
 async def restore_entry(principal: Principal, database: Database, flow_id: int, entry_id: int, terms: Terms) -> int:
     """Brings back one deleted version, or one replaced content, and returns the version's id.
 
-    The content that a restored replacement replaces goes to the trash in its turn. Raises NotFound, and AlreadyExists
-    when the name was taken since.
+    The content that a restored replacement replaces goes to the trash in its turn; a flow's develop content changes
+    the flow as well. Raises NotFound, and AlreadyExists when the name was taken since.
     """
 
     async def work(connection: Connection) -> int:
@@ -95,15 +98,15 @@ async def restore_entry(principal: Principal, database: Database, flow_id: int, 
         entry = await deleted_versions.take(connection, principal.company_id, flow_id, entry_id)
         if entry is None:
             raise NotFound(ENTRY_UNKNOWN)
-        live = await flow_versions.lock(
-            connection, principal.company_id, flow_id, version_id=entry["version_id"], name=None
-        )
+        live = await _lock_live(connection, principal, flow_id, entry["version_id"], entry["name"])
         if live is None:
             version_id = await deleted_versions.insert_restored(connection, entry)
         else:
             await flow_versions.keep_replaced(connection, principal.company_id, live.id, terms.undo)
             content = deleted_versions.content_of(entry)
             version_id = (await flow_versions.replace(connection, principal, live.id, content)).id
+        if entry["name"] is None:
+            await flows.touch(connection, principal, flow_id)
         await audit_events.record(
             connection, principal, "version.restore", ("version", version_id), after=entry["digest"]
         )
@@ -112,16 +115,30 @@ async def restore_entry(principal: Principal, database: Database, flow_id: int, 
     return await database.transaction(work)
 
 
+async def _lock_live(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, name: str | None
+) -> Version | None:
+    """What a restored entry takes the place of. An entry without a name is a Draft's, of which there is one at most."""
+    if name is None:
+        return await flow_versions.lock_draft(connection, principal.company_id, flow_id)
+    return await flow_versions.lock(connection, principal.company_id, flow_id, version_id=version_id, name=None)
+
+
 async def purge_trash(database: Database, limit: int) -> int:
-    """Ends single entries, then what ended jobs deleted, up to about twice `limit` entries; returns how many."""
+    """Ends single entries, then what ended jobs deleted, up to about twice `limit` entries; returns how many.
+
+    Of what was deleted from storages a few at a time; there may be more whenever anything is returned.
+    """
 
     async def work(connection: Connection) -> int:
         purged = await deleted_versions.purge(connection, limit)
+        purged += await flow_storages.purge(connection, MOST_STORAGES)
         of_jobs = 0
         for _ in range(MOST_JOBS):
             job_id = await deleted_versions.lock_purgeable(connection) if of_jobs < limit else None
             if job_id is None:
                 break
+            await flow_storages.purge_of_job(connection, job_id)
             of_jobs += await deleted_versions.purge_of_job(connection, job_id, limit)
         return purged + of_jobs
 
@@ -137,7 +154,7 @@ async def _require_undoable(connection: Connection, locked: LockedJob) -> None:
     if held.undo_until is None:
         raise Conflict("This job removed nothing, so there is nothing to undo.")
     if not await jobs.is_undoable(connection, held.id):
-        raise Conflict("The time in which this job could be undone is over.")
+        raise Conflict(UNDO_TOO_LATE)
 
 
 async def _restore(connection: Connection, held: HeldJob, limit: int) -> int:
@@ -145,6 +162,7 @@ async def _restore(connection: Connection, held: HeldJob, limit: int) -> int:
     assert held.undoes is not None, "an undo takes a job back"
     assert held.flow_id is not None, "a deletion is about a flow"
     await flows.restore_of_job(connection, held.undoes)
+    await flow_storages.restore_of_job(connection, held.company_id, held.undoes)
     await flows.lock_for_job(connection, held.company_id, held.flow_id)
     if not await flows.is_visible(connection, held.company_id, held.flow_id, None):
         held.count_failed(Reason.FLOW_GONE, (held.total or 0) - held.removed - held.failed)

@@ -2,109 +2,154 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from core.domain.access import Principal
-from core.domain.errors import AlreadyExists, NotFound, VersionProtected
+from asyncpg import Record
+
+from core.domain.access import Claim, Principal
+from core.domain.errors import AlreadyExists, Conflict, NotFound, VersionProtected
 from core.domain.etags import ANY, Etag
+from core.domain.flow_classes import CUSTOM_NODE, check_class, fitting_classes
 from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
+from core.domain.templates import Template
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
-from core.operations.flows import APPLICATION_UNKNOWN, FLOW_UNKNOWN
-from core.operations.lists import LIST_SECONDS, listed
+from core.operations.access import APPLICATION_UNKNOWN, admit, admitted
+from core.operations.flows import FLOW_UNKNOWN
+from core.operations.lists import listed
 from core.store import audit_events, flows
 from core.store import flow_versions as store
-from core.store.database import Connection, Database, limit_statements
-from core.store.flows import LockedFlow
+from core.store.database import Connection, Database
 from core.store.lists import Order
 
 VERSION_UNKNOWN = "Flow version was not found"
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A version as the template that was given shows it, JSON in UTF-8, its id and its revision."""
+
+    id: int
+    text: bytes
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Versions as the template shows them, joined by commas; their ids, in any order; how many are selected in all."""
+
+    items: bytes
+    ids: Sequence[int]
+    total: int
+
+
 async def create_version(
-    principal: Principal,
+    claim: Claim, database: Database, flow_id: int, new: NewVersion, template: Template, *, etag: Etag = ANY
+) -> Shown:
+    """Keeps a new inactive version, in one statement.
+
+    Raises what `admit` raises, Invalid for a name that cannot be used or a content the flow's class cannot have,
+    AlreadyExists for a taken name, NotFound for the flow, and PreconditionFailed for a caller who has seen a version of
+    that name.
+    """
+    check_name(new.name)
+    etag.require(None)
+
+    async def work(connection: Connection) -> Shown:
+        return await _insert(connection, claim, flow_id, new, template)
+
+    try:
+        return await database.statement(work)
+    except AlreadyExists:
+        raise AlreadyExists(f'A version named "{new.name}" already exists.') from None
+
+
+async def keep_version(
+    claim: Claim,
     database: Database,
-    application_id: int,
     flow_id: int,
     new: NewVersion,
+    template: Template,
     *,
-    replace: bool,
     keep: timedelta,
     etag: Etag = ANY,
-) -> tuple[Version, LockedFlow]:
-    """Keeps a new inactive version, or with `replace` gives an existing one of that name new content.
+) -> Shown:
+    """The same, but gives an existing version of that name new content.
 
     A replacement keeps id and creation date, raises the revision, and leaves the old content in the trash for `keep`.
-    Raises Invalid for a name that cannot be used, AlreadyExists for a taken one, NotFound for the flow, and
-    PreconditionFailed when the version to be replaced is not the one the caller has seen.
+    Raises Conflict for a version of a custom node, which others rely on to stay as it is, and PreconditionFailed when
+    the version to be replaced is not the one the caller has seen.
     """
     check_name(new.name)
 
-    async def work(connection: Connection) -> tuple[Version, LockedFlow]:
-        flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
+    async def work(connection: Connection) -> Shown:
+        principal = await admitted(connection, claim)
+        flow = await flows.lock(connection, principal.company_id, claim.application_id, flow_id)
         if flow is None:
             raise NotFound(FLOW_UNKNOWN)
         old = await store.lock(connection, principal.company_id, flow_id, version_id=None, name=new.name)
+        etag.require(old.revision if old else None)
         if old is None:
-            etag.require(None)
-            return await _insert(connection, principal, flow_id, new), flow
-        if not replace:
-            raise AlreadyExists(f'A version named "{new.name}" already exists.')
-        etag.require(old.revision)
-        return await _replace(connection, principal, old, new, keep), flow
+            return await _insert(connection, claim, flow_id, new, template)
+        if flow.flow_class == CUSTOM_NODE:
+            raise Conflict("A version of a custom node cannot be replaced; delete it first.")
+        if new.content.outline is not None:
+            check_class(new.content.outline, flow.flow_class)
+        version = await _replace(connection, principal, old, new, keep)
+        shown = await store.show_changed(connection, principal.company_id, version.id, template)
+        return Shown(version.id, shown, version.revision)
 
     return await database.transaction(work)
 
 
-async def read_version(
-    principal: Principal, database: Database, application_id: int, flow_id: int, segment: str
-) -> tuple[Version, str]:
-    """A version by id, or by name if the flow has no such id, and its flow's class. Raises NotFound."""
+async def show_version(claim: Claim, database: Database, flow_id: int, segment: str, template: Template) -> Shown:
+    """A version by id, or by name if the flow has no such id. Raises what `admit` raises, and NotFound."""
     async with database.connection() as connection:
-        found = await store.read(
-            connection,
-            principal.company_id,
-            application_id,
-            flow_id,
-            version_id=parse_hex_id(segment),
-            name=segment,
-        )
-    if found is None:
+        row = await store.show(connection, claim, flow_id, template, version_id=parse_hex_id(segment), name=segment)
+    row = admit(claim, row)
+    if row["revision"] is None:
         raise NotFound(VERSION_UNKNOWN)
-    return found
+    return Shown(row["id"], row["shown"], row["revision"])
 
 
-async def list_versions(
-    principal: Principal, database: Database, application_id: int, flow_id: int, selection: Selection, order: Order
-) -> tuple[list[Version], int, str]:
-    """A page of a flow's selected versions, how many are selected in all, and the flow's class."""
+async def show_versions(
+    claim: Claim, database: Database, flow_id: int, selection: Selection, order: Order, template: Template
+) -> Page:
+    """A page of a flow's selected versions. Raises what `admit` raises, and NotFound for the flow.
 
-    async def work(connection: Connection) -> tuple[list[Version], int, str]:
-        flow = await flows.read(connection, principal.company_id, application_id, flow_id)
-        if flow is None:
-            raise NotFound(FLOW_UNKNOWN)
-        if selection != EVERYTHING:
-            await limit_statements(connection, LIST_SECONDS)
-        versions, total = await store.list_page(connection, principal.company_id, flow, selection, order)
-        return versions, total, flow.flow_class
+    Only a selection has to know its flow first; a flow that is not there has nothing to be compared with.
+    """
 
-    if selection != EVERYTHING:
-        return await database.transaction(work)
-    async with database.connection() as connection:
-        return await work(connection)
+    async def work(connection: Connection) -> Record | None:
+        constants = {} if selection == EVERYTHING else await flows.read_constants(connection, claim, flow_id)
+        asked = selection if constants else EVERYTHING
+        return await store.show_page(connection, claim, flow_id, asked, order, template, constants)
+
+    row = admit(claim, await listed(database, selection, work))
+    if not row["found"]:
+        raise NotFound(FLOW_UNKNOWN)
+    return Page(row["items"], row["ids"] or (), row["total"])
 
 
-async def list_namesakes(
-    principal: Principal, database: Database, application_id: int, name: str, selection: Selection, order: Order
-) -> tuple[list[tuple[Version, str]], int]:
-    """A page of the selected versions of this name in all flows of an application, each with its flow's class, and how
-    many are selected in all. Raises NotFound for the application."""
+async def show_namesakes(
+    principal: Principal,
+    database: Database,
+    application_id: int,
+    name: str,
+    selection: Selection,
+    order: Order,
+    template: Template,
+) -> Page:
+    """A page of the selected versions of this name in all flows. Raises NotFound for the application."""
 
-    async def work(connection: Connection) -> tuple[list[tuple[Version, str]], int]:
-        found = await store.list_namesakes(connection, principal.company_id, application_id, name, selection, order)
-        if not found[1] and not await flows.has_application(connection, principal.company_id, application_id):
+    async def work(connection: Connection) -> Page:
+        at = (principal.company_id, application_id)
+        rows, total = await store.show_namesakes(connection, *at, name, selection, order, template)
+        if not total and not await flows.has_application(connection, *at):
             raise NotFound(APPLICATION_UNKNOWN)
-        return found
+        return Page(b",".join([row["shown"] for row in rows]), [row["id"] for row in rows], total)
 
     return await listed(database, selection, work)
 
@@ -116,17 +161,19 @@ async def change_version(
     flow_id: int,
     segment: str,
     change: VersionChange,
+    template: Template,
     *,
     etag: Etag = ANY,
-) -> tuple[Version, str]:
-    """Changes notes and enabled; returns the version and its flow's class. Raises NotFound, PreconditionFailed."""
+) -> Shown:
+    """Changes notes and enabled. Raises NotFound, PreconditionFailed."""
 
-    async def work(connection: Connection) -> tuple[Version, str]:
-        flow, version = await _lock(connection, principal, application_id, flow_id, segment)
+    async def work(connection: Connection) -> Shown:
+        version = await _lock(connection, principal, application_id, flow_id, segment)
         etag.require(version.revision)
-        changed = await store.patch(connection, principal, version.id, change)
+        revision = await store.patch(connection, principal, version.id, change)
         await audit_events.record(connection, principal, "version.change", ("version", version.id))
-        return changed, flow.flow_class
+        shown = await store.show_changed(connection, principal.company_id, version.id, template)
+        return Shown(version.id, shown, revision)
 
     return await database.transaction(work)
 
@@ -147,7 +194,7 @@ async def delete_version(
     """
 
     async def work(connection: Connection) -> None:
-        _, version = await _lock(connection, principal, application_id, flow_id, segment)
+        version = await _lock(connection, principal, application_id, flow_id, segment)
         etag.require(version.revision)
         if not await store.delete(connection, principal.company_id, version.id, keep):
             raise VersionProtected
@@ -160,23 +207,28 @@ async def delete_version(
 
 async def _lock(
     connection: Connection, principal: Principal, application_id: int, flow_id: int, segment: str
-) -> tuple[LockedFlow, Version]:
-    flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
-    if flow is None:
+) -> Version:
+    if await flows.lock(connection, principal.company_id, application_id, flow_id) is None:
         raise NotFound(FLOW_UNKNOWN)
     version = await store.lock(
         connection, principal.company_id, flow_id, version_id=parse_hex_id(segment), name=segment
     )
     if version is None or version.status is VersionStatus.DRAFT:
         raise NotFound(VERSION_UNKNOWN)
-    return flow, version
-
-
-async def _insert(connection: Connection, principal: Principal, flow_id: int, new: NewVersion) -> Version:
-    iteration = await flows.take_iteration(connection, flow_id)
-    version = await store.insert(connection, principal, flow_id, iteration, new)
-    await audit_events.record(connection, principal, "version.create", ("version", version.id), after=version.digest)
     return version
+
+
+async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVersion, template: Template) -> Shown:
+    outline = new.content.outline
+    assert outline is not None, "a new content is judged before it comes here"
+    classes = fitting_classes(outline)
+    row = admit(claim, await store.insert(connection, claim, flow_id, new, classes, template))
+    if row["revision"] is None:
+        flow_class = (await flows.read_constants(connection, claim, flow_id)).get("flowClass")
+        if flow_class is not None:
+            check_class(outline, flow_class)
+        raise NotFound(FLOW_UNKNOWN)
+    return Shown(row["id"], row["shown"], row["revision"])
 
 
 async def _replace(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from core.domain.custom_nodes import CUSTOM_NODE_CLASS, EXECUTE_TYPE, MOST_CUSTOM_NODES, CustomNode, Reference
+from core.domain.custom_nodes import EXECUTE_TYPE, MOST_CUSTOM_NODES, CustomNode, Reference
+from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.identifiers import parse_hex_id
 from core.store.database import Connection
 from core.store.queries import query
@@ -17,7 +18,7 @@ _FIND = query("custom_nodes.find_custom_nodes")
 
 async def list_palette(connection: Connection, company_id: int, application_id: int) -> list[CustomNode]:
     """The first MOST_CUSTOM_NODES of an application by name, each at what a new use of it would run."""
-    rows = await connection.fetch(_LIST_PALETTE, company_id, application_id, CUSTOM_NODE_CLASS, MOST_CUSTOM_NODES)
+    rows = await connection.fetch(_LIST_PALETTE, company_id, application_id, CUSTOM_NODE, MOST_CUSTOM_NODES)
     return [build(CustomNode, row) for row in rows]
 
 
@@ -40,7 +41,7 @@ async def find(
         _FIND,
         company_id,
         application_id,
-        CUSTOM_NODE_CLASS,
+        CUSTOM_NODE,
         [reference.custom_node_id for reference in known],
         [reference.version for reference in known],
     )

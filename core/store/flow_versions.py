@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import asyncpg
 
-from core.domain.access import Principal
+from core.domain.access import ActorType, Claim, Principal, admitting
 from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
 from core.domain.query import Combination, Selection
-from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, fold
+from core.domain.templates import Template
+from core.domain.versions import Content, NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
-from core.store.flows import LockedFlow
-from core.store.lists import Order, count_of, known_total, page_of
+from core.store.lists import QUERY, Order, count_of, known_total, page_of
 from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.rows import build
-from core.store.subjects import NAMESAKES, VERSIONS
+from core.store.subjects import NAMESAKES
+from core.store.templates import compile_template
 
 _INSERT = query("flow_versions.insert_version")
-_READ_BY_ID = query("flow_versions.read_version_by_id")
-_READ_BY_NAME = query("flow_versions.read_version_by_name")
+_INSERT_DRAFT = query("flow_versions.insert_draft")
+_SHOW_BY_ID = query("flow_versions.show_version_by_id")
+_SHOW_BY_NAME = query("flow_versions.show_version_by_name")
+_SHOW_CHANGED = query("flow_versions.show_changed_version")
+_SHOW_PAGE = query("flow_versions.show_versions")
 _LOCK_BY_ID = query("flow_versions.lock_version_by_id")
 _LOCK_BY_NAME = query("flow_versions.lock_version_by_name")
+_LOCK_DRAFT = query("flow_versions.lock_draft")
 _READ_LOCKED = query("flow_versions.read_locked_version")
 _REPLACE = query("flow_versions.replace_version")
 _DEMOTE = query("flow_versions.demote_deployed")
@@ -34,19 +40,28 @@ _DELETE = query("flow_versions.delete_version")
 _KEEP_REPLACED = query("flow_versions.keep_replaced")
 _DELETE_BATCH = query("flow_versions.delete_batch")
 _EXPLAIN_LEFT = query("flow_versions.explain_left")
-_LIST = query("flow_versions.list_versions")
-_FIX_SET = query("flow_versions.fix_set")
-_COUNT = query("flow_versions.count_versions")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
-_LIST_NAMESAKES = query("flow_versions.list_namesakes")
+_SHOW_NAMESAKES = query("flow_versions.show_namesakes")
 _COUNT_NAMESAKES = query("flow_versions.count_namesakes")
 
-SORTS = {name: VERSIONS.places[name].sql for name in ("version", "id", "creationDate", "lastUpdated")}
-"""What a list can be sorted by: the caller's word and our column."""
-
-_HERE = "/* query */ TRUE"
-"""Stands in a query where a compiled predicate goes."""
+COLUMNS = {
+    "id": "v.id",
+    "flow_id": "v.flow_id",
+    "name": "v.name",
+    "enabled": "v.enabled",
+    "notes": "v.notes",
+    "body": "v.body",
+    "created_at": "v.created_at",
+    "created_by_type": "v.created_by_type",
+    "created_by_id": "v.created_by_id",
+    "updated_at": "v.updated_at",
+    "updated_by_type": "v.updated_by_type",
+    "updated_by_id": "v.updated_by_id",
+    "application_id": "f.application_id",
+    "flow_class": "f.flow_class",
+}
+"""What a dialect's template of a version can show: its word and our column."""
 
 BATCH_MEMORY = "32MB"
 """Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
@@ -69,38 +84,103 @@ class Preview:
     sample: tuple[tuple[int, str], ...]
 
 
+@cache
+def _showing(statement: str, template: Template) -> str:
+    """The statement with what the template shows put in."""
+    return statement.replace("/* shown */ ''::bytea", compile_template(template, COLUMNS))
+
+
 async def insert(
-    connection: Connection, principal: Principal, flow_id: int, iteration: int, version: NewVersion
-) -> Version:
-    """A new Inactive version. Raises AlreadyExists, through the constraint, when the name is taken."""
-    row = await connection.fetchrow(
-        _INSERT,
-        principal.company_id,
+    connection: Connection,
+    claim: Claim,
+    flow_id: int,
+    version: NewVersion,
+    classes: Sequence[str],
+    template: Template,
+) -> asyncpg.Record | None:
+    """A new Inactive version with its audit event, in a flow of one of these classes.
+
+    application_id and scopes, for admission; then id and revision, which are null if the token does not admit this or
+    sees no such flow, and shown. None if the token opens nothing.
+
+    Raises AlreadyExists, through the constraint, when the name is taken.
+    """
+    return await connection.fetchrow(
+        _showing(_INSERT, template),
+        claim.digest,
+        claim.application_id,
+        list(admitting(claim.need)),
         flow_id,
-        iteration,
         version.name,
         fold(version.name),
-        VersionStatus.INACTIVE,
         version.enabled,
         version.notes,
         version.content.body,
         version.content.digest,
+        ActorType.API_TOKEN,
+        claim.remote,
+        classes,
+    )
+
+
+async def insert_draft(
+    connection: Connection, principal: Principal, flow_id: int, iteration: int, content: Content
+) -> Version:
+    """The flow's Draft; the flow is locked and has none."""
+    row = await connection.fetchrow(
+        _INSERT_DRAFT,
+        principal.company_id,
+        flow_id,
+        iteration,
+        content.body,
+        content.digest,
         principal.actor_type,
         principal.actor_id,
     )
-    return _version(row)
+    return version_of(row)
 
 
-async def read(
-    connection: Connection, company_id: int, application_id: int, flow_id: int, *, version_id: int | None, name: str
-) -> tuple[Version, str] | None:
-    """By id where the flow has such an id, else by name; with the flow's class."""
+async def show(
+    connection: Connection, claim: Claim, flow_id: int, template: Template, *, version_id: int | None, name: str
+) -> asyncpg.Record | None:
+    """By id where the flow has such an id, else by name: application_id and scopes, for admission; then id and
+    revision, which are null if there is no such version, and shown. None if the token opens nothing.
+    """
     row = None
     if version_id is not None:
-        row = await connection.fetchrow(_READ_BY_ID, company_id, application_id, flow_id, version_id)
-    if row is None:
-        row = await connection.fetchrow(_READ_BY_NAME, company_id, application_id, flow_id, name)
-    return (_version(row), row["flow_class"]) if row else None
+        row = await connection.fetchrow(_showing(_SHOW_BY_ID, template), claim.digest, flow_id, version_id)
+    if row is None or row["revision"] is None:
+        row = await connection.fetchrow(_showing(_SHOW_BY_NAME, template), claim.digest, flow_id, name)
+    return row
+
+
+async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> bytes:
+    """How a version is shown after a change by this transaction."""
+    shown: bytes = await connection.fetchval(_showing(_SHOW_CHANGED, template), company_id, version_id)
+    return shown
+
+
+async def show_page(
+    connection: Connection,
+    claim: Claim,
+    flow_id: int,
+    selection: Selection,
+    order: Order,
+    template: Template,
+    constants: Mapping[str, str | None],
+) -> asyncpg.Record | None:
+    """A page of the selected versions: application_id and scopes, for admission; then found (the flow), items (JSON
+    in UTF-8, joined by commas), size, ids (null for none) and total. None if the token opens nothing.
+    """
+    predicate = compile_query(selection, first=5, constants=constants)
+    return await connection.fetchrow(
+        page_of(_showing(_SHOW_PAGE, template), predicate, order),
+        claim.digest,
+        flow_id,
+        order.limit,
+        order.offset,
+        *predicate.parameters,
+    )
 
 
 async def lock(
@@ -114,24 +194,45 @@ async def lock(
         found = await connection.fetchval(_LOCK_BY_NAME, company_id, flow_id, name)
     if found is None:
         return None
-    row = await connection.fetchrow(_READ_LOCKED, company_id, found)
-    return _version(row) if row else None
+    return await _read_locked(connection, company_id, found)
+
+
+async def lock_draft(connection: Connection, company_id: int, flow_id: int) -> Version | None:
+    """The same for the Draft of a locked flow, if it has one."""
+    found = await connection.fetchval(_LOCK_DRAFT, company_id, flow_id)
+    return None if found is None else await _read_locked(connection, company_id, found)
+
+
+async def _read_locked(connection: Connection, company_id: int, version_id: int) -> Version | None:
+    row = await connection.fetchrow(_READ_LOCKED, company_id, version_id)
+    return version_of(row) if row else None
 
 
 async def replace(connection: Connection, principal: Principal, version_id: int, new: NewVersion) -> Version:
     """Gives a locked version new content; the old one must have been put into the trash before."""
+    return await _replace(connection, principal, version_id, new.enabled, new.notes, new.content)
+
+
+async def replace_draft(connection: Connection, principal: Principal, draft: Version, content: Content) -> Version:
+    """The same for a locked Draft, of which nothing else changes."""
+    return await _replace(connection, principal, draft.id, draft.enabled, draft.notes, content)
+
+
+async def _replace(
+    connection: Connection, principal: Principal, version_id: int, enabled: bool, notes: str | None, content: Content
+) -> Version:
     row = await connection.fetchrow(
         _REPLACE,
         principal.company_id,
         version_id,
-        new.enabled,
-        new.notes,
-        new.content.body,
-        new.content.digest,
+        enabled,
+        notes,
+        content.body,
+        content.digest,
         principal.actor_type,
         principal.actor_id,
     )
-    return _version(row)
+    return version_of(row)
 
 
 async def keep_replaced(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> None:
@@ -175,27 +276,18 @@ async def delete_batch(
     return [FailedItem(row["version_id"], row["name"], Reason(row["reason"])) for row in rows]
 
 
-async def fix_set(
-    connection: Connection, job_id: int, company_id: int, flow: LockedFlow, matching: Combination, chunk: int
-) -> int:
-    """Stores the (id, revision) pairs a query matches as the job's chunks; returns how many there are."""
-    predicate = compile_query(matching, first=5, constants=flow.constants)
-    statement = _FIX_SET.replace(_HERE, predicate.sql)
-    sizes = await connection.fetch(statement, job_id, company_id, flow.id, chunk, *predicate.parameters)
-    return sum(row["size"] for row in sizes)
-
-
 async def preview(connection: Connection, company_id: int, flow: Flow, matching: Combination, sample: int) -> Preview:
     """What a bulk delete with this query would match now."""
     predicate = compile_query(matching, first=4, constants=flow.constants)
-    statement = _PREVIEW.replace(_HERE, predicate.sql)
+    statement = _PREVIEW.replace(QUERY, predicate.sql)
     row = await connection.fetchrow(statement, company_id, flow.id, sample, *predicate.parameters)
     pairs = zip(row["ids"] or [], row["names"] or [], strict=True)
     return Preview(row["matched"], row["protected"], tuple(pairs))
 
 
-async def patch(connection: Connection, principal: Principal, version_id: int, change: VersionChange) -> Version:
-    row = await connection.fetchrow(
+async def patch(connection: Connection, principal: Principal, version_id: int, change: VersionChange) -> int:
+    """Returns the new revision."""
+    revision: int = await connection.fetchval(
         _PATCH,
         principal.company_id,
         version_id,
@@ -204,32 +296,21 @@ async def patch(connection: Connection, principal: Principal, version_id: int, c
         principal.actor_type,
         principal.actor_id,
     )
-    return _version(row)
+    return revision
 
 
-async def list_page(
-    connection: Connection, company_id: int, flow: Flow, selection: Selection, order: Order
-) -> tuple[list[Version], int]:
-    """A page of the selected versions, and how many are selected in all."""
-    direction = "DESC" if order.descending else "ASC"
-    found = compile_query(selection, first=5, constants=flow.constants)
-    statement = _LIST.replace(_HERE, found.sql)
-    statement = statement.replace("/* order */ v.id", f"{SORTS[order.sort]} {direction}, v.id {direction}")
-    rows = await connection.fetch(statement, company_id, flow.id, order.limit, order.offset, *found.parameters)
-    if order.offset == 0 and len(rows) < order.limit:
-        return [_version(row) for row in rows], len(rows)
-    counted = compile_query(selection, first=3, constants=flow.constants)
-    statement = _COUNT.replace(_HERE, counted.sql)
-    total: int = await connection.fetchval(statement, company_id, flow.id, *counted.parameters)
-    return [_version(row) for row in rows], total
-
-
-async def list_namesakes(
-    connection: Connection, company_id: int, application_id: int, name: str, selection: Selection, order: Order
-) -> tuple[list[tuple[Version, str]], int]:
-    """A page of the selected versions of this name, each with its flow's class, and how many there are in all."""
+async def show_namesakes(
+    connection: Connection,
+    company_id: int,
+    application_id: int,
+    name: str,
+    selection: Selection,
+    order: Order,
+    template: Template,
+) -> tuple[list[asyncpg.Record], int]:
+    """A page of the selected versions of this name in all flows, id and shown, and how many are selected in all."""
     found = compile_query(selection, first=6, subject=NAMESAKES)
-    statement = page_of(_LIST_NAMESAKES, found, order)
+    statement = page_of(_showing(_SHOW_NAMESAKES, template), found, order)
     rows = await connection.fetch(
         statement, company_id, application_id, name, order.limit, order.offset, *found.parameters
     )
@@ -238,8 +319,9 @@ async def list_namesakes(
         counted = compile_query(selection, first=4, subject=NAMESAKES)
         statement = count_of(_COUNT_NAMESAKES, counted)
         total = await connection.fetchval(statement, company_id, application_id, name, *counted.parameters)
-    return [(_version(row), row["flow_class"]) for row in rows], total
+    return rows, total
 
 
-def _version(row: asyncpg.Record) -> Version:
+def version_of(row: asyncpg.Record) -> Version:
+    """A row with all columns of a version."""
     return build(Version, row, status=VersionStatus(row["status"]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.domain.access import Principal
-from core.domain.flows import Flow, FlowChange, constants_of
+from core.domain.access import Claim, Principal
+from core.domain.flows import Flow, FlowChange, PaletteEntry, constants_of
 from core.domain.query import Selection
 from core.domain.versions import fold
 from core.store.database import Connection
@@ -17,14 +18,17 @@ from core.store.subjects import FLOWS
 
 _CREATE = query("flows.create_flow")
 _READ = query("flows.read_flow")
+_READ_WITH_DEVELOP = query("flows.read_flow_with_develop")
 _LIST = query("flows.list_flows")
 _COUNT = query("flows.count_flows")
 _COUNT_BY_CONTENT = query("flows.count_flows_by_content")
+_READ_CONSTANTS = query("flows.read_constants")
 _FIND_APPLICATION = query("flows.find_application")
 _LOCK = query("flows.lock_flow")
 _LOCK_FOR_JOB = query("flows.lock_flow_of_job")
 _TAKE_ITERATION = query("flows.take_iteration")
 _UPDATE = query("flows.update_flow")
+_TOUCH = query("flows.touch_flow")
 _HIDE = query("flows.hide_flow")
 _MOVE = query("flows.move_flow_to_trash")
 _RESTORE = query("flows.restore_flow_of_job")
@@ -39,12 +43,13 @@ class LockedFlow:
     id: int
     name: str
     flow_class: str
+    custom_node_supports: Sequence[str] | None
     revision: int
 
     @property
     def constants(self) -> dict[str, str | None]:
         """What a query on versions may ask that is the same for all versions of one flow."""
-        return constants_of(self.name, self.flow_class)
+        return constants_of(self.name, self.flow_class, self.custom_node_supports)
 
 
 async def create(
@@ -56,6 +61,8 @@ async def create(
     description: str | None,
     flow_class: str,
     enabled: bool,
+    palette: PaletteEntry,
+    custom_node_supports: Sequence[str] | None,
 ) -> Flow:
     row = await connection.fetchrow(
         _CREATE,
@@ -67,14 +74,31 @@ async def create(
         enabled,
         principal.actor_type,
         principal.actor_id,
+        palette.short_description,
+        palette.icon_data,
+        palette.docs_url,
+        palette.category,
+        custom_node_supports,
         fold(name),
     )
-    return build(Flow, row)
+    return build(Flow, row, develop=None)
 
 
 async def read(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
+    """One flow without its develop content."""
     row = await connection.fetchrow(_READ, company_id, application_id, flow_id)
+    return build(Flow, row, develop=None) if row else None
+
+
+async def read_with_develop(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
+    row = await connection.fetchrow(_READ_WITH_DEVELOP, company_id, application_id, flow_id)
     return build(Flow, row) if row else None
+
+
+async def read_constants(connection: Connection, claim: Claim, flow_id: int) -> dict[str, str | None]:
+    """What is the same for all versions of a flow; empty if the token sees no such flow."""
+    row = await connection.fetchrow(_READ_CONSTANTS, claim.digest, flow_id)
+    return constants_of(row["name"], row["flow_class"], row["custom_node_supports"]) if row else {}
 
 
 async def list_page(
@@ -139,8 +163,17 @@ async def update(connection: Connection, principal: Principal, flow_id: int, cha
         change.description,
         principal.actor_type,
         principal.actor_id,
+        change.palette.short_description,
+        change.palette.icon_data,
+        change.palette.docs_url,
+        change.palette.category,
         None if change.name is None else fold(change.name),
     )
+
+
+async def touch(connection: Connection, principal: Principal, flow_id: int) -> None:
+    """Raises the revision of a locked flow, for a change of what is read with it."""
+    await connection.execute(_TOUCH, principal.company_id, flow_id, principal.actor_type, principal.actor_id)
 
 
 async def hide(connection: Connection, company_id: int, flow_id: int) -> None:

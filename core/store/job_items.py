@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
+import orjson
 
+from core.domain.access import Principal
 from core.domain.jobs import CHUNK_SIZE, FailedItem, Job, JobItem, Outcome, Reason
+from core.domain.query import EVERYTHING, Combination
 from core.store.database import Connection
+from core.store.jobs import NewJob
+from core.store.predicates import compile_query
 from core.store.queries import query
 
 _LIST_FAILURES = query("job_items.list_failures")
 _RECORD_FAILURES = query("job_items.record_failures")
 _READ_PAIRS = query("job_items.read_pairs")
 _LIST_ITEMS = query("job_items.list_items")
-_FIX_FLOW_SET = query("job_items.fix_flow_set")
+_STAGE_WITH_SET = query("job_items.stage_with_set")
 
 
-async def fix_flow_set(connection: Connection, job_id: int, company_id: int, flow_id: int) -> int:
-    """Stores every version of a flow, the Draft included, as the job's chunks; returns how many there are."""
-    sizes = await connection.fetch(_FIX_FLOW_SET, job_id, company_id, flow_id, CHUNK_SIZE)
-    return sum(row[0] for row in sizes)
+async def stage_with_set(
+    connection: Connection,
+    principal: Principal,
+    job: NewJob,
+    matching: Combination | None,
+    constants: Mapping[str, str | None],
+) -> tuple[int, int]:
+    """Stages a deletion about the versions of its locked flow; returns its number and how many versions it is about.
+
+    With a query those it matches, but never the Draft; without one all there are, the Draft included. `constants` are
+    what is the same for all of them (core.domain.flows).
+    """
+    predicate = compile_query(EVERYTHING if matching is None else matching, first=11, constants=constants)
+    if matching is not None:
+        predicate.sql = f"v.status <> 'Draft' AND {predicate.sql}"
+    row = await connection.fetchrow(
+        _STAGE_WITH_SET.replace("/* query */ TRUE", predicate.sql),
+        job.public_id,
+        principal.company_id,
+        job.application_id,
+        job.flow_id,
+        job.kind,
+        job.kind.queue,
+        orjson.dumps(job.arguments).decode(),
+        principal.actor_type,
+        principal.actor_id,
+        CHUNK_SIZE,
+        *predicate.parameters,
+    )
+    return row["id"], row["total"]
 
 
 async def read_pairs(connection: Connection, job_id: int, position: int, limit: int) -> tuple[list[int], list[int]]:

@@ -21,7 +21,6 @@ from core.store.subjects import JOB_LOGS
 
 _STAGE = query("jobs.stage_job")
 _STAGE_REFUSED = query("jobs.stage_refused_job")
-_SET_TOTAL = query("jobs.set_total")
 _SERIALIZE_RELAYS = query("jobs.serialize_relays")
 _CLAIM_STAGED = query("jobs.claim_staged")
 _MARK_DELIVERED = query("jobs.mark_delivered")
@@ -54,6 +53,8 @@ _FORGET_TOMBSTONES = query("jobs.forget_tombstones")
 _HINT = query("jobs.hint_staged")
 _FIND_UNDO = query("jobs.find_undo")
 _IS_UNDOABLE = query("jobs.is_undoable")
+_GIVE_UP_UNDO = query("jobs.give_up_undo")
+_READ_ORIGIN_KIND = query("jobs.read_origin_kind")
 _READ_REVISIONS = query("jobs.read_revisions")
 
 NOTIFY_CHANNEL = "penstock_staged"
@@ -136,10 +137,6 @@ async def stage(connection: Connection, principal: Principal, job: NewJob) -> in
 async def stage_refused(connection: Connection, principal: Principal, job: NewJob, code: str, message: str) -> None:
     """Writes a job that must not run, with the reason why."""
     await connection.fetchval(_STAGE_REFUSED, *_written(principal, job), *_asker(principal), code, message)
-
-
-async def set_total(connection: Connection, job_id: int, total: int) -> None:
-    await connection.execute(_SET_TOTAL, job_id, total)
 
 
 async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int) -> list[Delivery]:
@@ -231,6 +228,16 @@ async def is_undoable(connection: Connection, job_id: int) -> bool:
     """Whether what a locked job deleted can still come back."""
     undoable: bool = await connection.fetchval(_IS_UNDOABLE, job_id)
     return undoable
+
+
+async def give_up_undo(connection: Connection, job_id: int, company_id: int) -> None:
+    """Makes room for another undo of what this ended one has not brought back."""
+    await connection.execute(_GIVE_UP_UNDO, job_id, company_id)
+
+
+async def read_origin_kind(connection: Connection, company_id: int, job_id: int) -> JobKind:
+    """The kind of the job that this one takes back or tells about; its own if it follows from none, or none is left."""
+    return JobKind(await connection.fetchval(_READ_ORIGIN_KIND, company_id, job_id))
 
 
 async def read_revisions(connection: Connection, job_ids: Collection[int]) -> dict[int, int]:

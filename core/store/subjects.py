@@ -17,13 +17,14 @@ from core.domain.languages import Language
 class Place:
     """Where one field stands: an SQL expression.
 
-    `folded` is the same for comparisons that ignore case. `words` is for what is shown as other words than are stored.
-    `joined` is in a row that is only there where the query joins it.
+    `folded` is the same for comparisons that ignore case. `unique`: no two rows of a list have the same. `words` is for
+    what is shown as other words than are stored. `joined` is in a row that is only there where the query joins it.
     """
 
     sql: str
     folded: str = ""
     nullable: bool = False
+    unique: bool = False
     words: Mapping[str, str] | None = None
     joined: bool = False
 
@@ -58,17 +59,22 @@ class Subject:
         if place is None or place.sql == self.key:
             return f"{self.key} {direction}"
         nulls = (" NULLS LAST" if descending else " NULLS FIRST") if place.nullable else ""
-        return f"{place.ordered} {direction}{nulls}, {self.key} {direction}"
+        by = f"{place.ordered} {direction}{nulls}"
+        return by if place.unique else f"{by}, {self.key} {direction}"
 
 
 _FLOW_NAME = Place('(f.name COLLATE "C")', folded='coalesce(f.name_folded, lower(f.name) COLLATE "C")')
+_SUPPORTS = Place(
+    '(f.custom_node_supports[1] COLLATE "C")', folded='(lower(f.custom_node_supports[1]) COLLATE "C")', nullable=True
+)
 _FLOW_CLASS = Place("f.flow_class", folded="lower(f.flow_class)")
 
 VERSIONS = Subject(
     languages.VERSIONS,
     {
-        # Never null here, since the Draft is never matched.
-        "version": Place("v.name", folded="v.name_folded"),
+        # Never null here, since the Draft is never matched. Sorted by it alone, since an id behind it would keep deep
+        # pages from being found in its index.
+        "version": Place("v.name", folded="v.name_folded", unique=True),
         "id": Place("v.id"),
         "creationDate": Place("v.created_at"),
         "lastUpdated": Place("v.updated_at"),
@@ -88,13 +94,12 @@ FLOWS = Subject(
         "lastUpdated": Place("f.updated_at"),
         "flowClass": _FLOW_CLASS,
         "enabled": Place("f.enabled"),
+        "customNodeSupports": _SUPPORTS,
         "defaultVersion": Place("d.id", nullable=True, joined=True),
         "triggers": Place("v.body -> 'triggers'", joined=True),
         "nodes": Place("v.body -> 'nodes'", joined=True),
     },
     key="f.id",
-    # No flow has any yet.
-    constants={"customNodeSupports": None},
     default_triggers=Place("coalesce(d.body, v.body) -> 'triggers'", joined=True),
 )
 

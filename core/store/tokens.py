@@ -13,6 +13,7 @@ from core.store.queries import query
 _CREATE_TOKEN = query("tokens.create_application_token")
 _LIST_TOKENS = query("tokens.list_application_tokens")
 _REVOKE_TOKEN = query("tokens.revoke_application_token")
+_SET_ACTIVE = query("tokens.set_token_active")
 _FIND_TOKEN = query("tokens.find_application_token")
 _CREATE_KEY = query("tokens.create_api_key")
 _LIST_KEYS = query("tokens.list_api_keys")
@@ -46,6 +47,12 @@ async def list_tokens(connection: Connection, application_id: int) -> list[async
 async def revoke_token(connection: Connection, token_id: int) -> int | None:
     """The company whose token it was; None if there is no such token, or it was revoked before."""
     company_id: int | None = await connection.fetchval(_REVOKE_TOKEN, token_id)
+    return company_id
+
+
+async def set_active(connection: Connection, token_id: int, *, active: bool) -> int | None:
+    """The company whose token it is; None if there is no such token, or it was revoked."""
+    company_id: int | None = await connection.fetchval(_SET_ACTIVE, token_id, active)
     return company_id
 
 

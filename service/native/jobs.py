@@ -20,9 +20,6 @@ NDJSON = "application/x-ndjson"
 LINES = 1_000
 """Items read at once for a stream of lines: about 100 kB."""
 
-FARTHEST_ITEM = 2**31 - 1
-"""No set has as many items: their places are counted in 32 bits. A page may be asked for beyond that."""
-
 HEARTBEAT_SECONDS = 15.0
 """Silence after which a comment is sent, so that proxies in between keep the stream open."""
 
@@ -74,8 +71,8 @@ async def list_results(call: Call) -> Answer | Stream:
         first, total = await results.read_results(call.principal, call.database, name, first=0, limit=LINES)
         return Stream(NDJSON, _lines(call, name, first, total))
     number, per_page = call.query["page"], min(call.query["per_page"], MOST_PAGE)
-    offset = min((number - 1) * per_page, FARTHEST_ITEM)
-    found, total = await results.read_results(call.principal, call.database, name, first=offset, limit=per_page)
+    first = (number - 1) * per_page
+    found, total = await results.read_results(call.principal, call.database, name, first=first, limit=per_page)
     path = f"{call.service.settings.public_url}/api/v1/jobs/{name}/results"
     kept = {"per_page": str(per_page)}
     rows = [render_item(item) for item in found]

@@ -26,7 +26,6 @@ def every(wanted: Callable[[Route], object] = bool) -> pytest.MarkDecorator:
 every_route = every()
 every_route_with_ids = every(lambda route: "{" in route.path)
 every_route_with_a_body = every(lambda route: route.body)
-every_route_with_a_need = every(lambda route: route.need)
 
 
 def names_of(route: Route) -> list[str]:

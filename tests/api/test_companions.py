@@ -170,6 +170,19 @@ async def test_a_palette_has_each_custom_node_once(api: Api, ground: Ground, app
     ]  # fmt: skip
 
 
+async def test_a_palette_shows_what_a_custom_node_says_of_itself(api: Api, application: Tenant) -> None:
+    said = {"shortDescription": "Converts", "docsUrl": "https://docs.example.com", "category": "logic"}
+    for name, supports, more in (("a", ["edge"], said), ("b", ["cloud"], {"category": ""}), ("c", [], {})):
+        body = {"name": name, "flowClass": "customNode", "customNodeSupports": supports, **more}
+        assert (await api.post(flows_path(application), body)).status == 201
+    first, *others = (await api.get(f"{flows_path(application)}/palette")).json["customNodes"]
+    assert {name: first[name] for name in said} == said
+    assert first["compatibleFlowClasses"] == {"edge": True}
+    for other in others:
+        assert set(other) == {"id", "name", "version", "compatibleFlowClasses"}
+        assert other["compatibleFlowClasses"] == ANYWHERE
+
+
 @pytest.fixture
 async def convert(application: Tenant) -> Flow:
     """A custom node with a develop content and two versions, of which one is deployed."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from core.domain.access import SCOPES
 from core.domain.identifiers import LARGEST_ID, hex_id
 from core.operations import access
 from core.operations.deletions import Terms
@@ -25,7 +24,6 @@ from tests.api.cases import (
     assert_refused,
     every,
     every_route,
-    every_route_with_a_need,
     every_route_with_ids,
     names_of,
 )
@@ -173,41 +171,6 @@ async def test_a_key_opens_what_takes_keys_until_it_is_revoked(ground: Ground, r
         answers.append(await ask(raw, route, arranged))
     for answer in answers:
         assert_refused(route, answer, 401, "Unauthorized", "Invalid access token")
-
-
-def admitting(route: Route) -> set[str]:
-    """The scopes that open a route by Losant's endpoint table, said here once more on its own.
-
-    Routes without a scope of their own are about jobs: they are open to whoever may enqueue one.
-    """
-    alls = ("all.Application", "all.Organization", "all.User")
-    named = [route.need.scope] if route.need else ["flowVersions.delete", "flow.delete"]
-    opening = {name for scope in named for name in (scope, scope.partition(".")[0] + ".*")}
-    opening |= {f"{name}{suffix}" for name in alls for suffix in ("", ".bounded")}
-    if route.need and route.method == "GET":
-        opening |= {f"{name}.read" for name in alls}
-    return opening
-
-
-@every_route
-async def test_a_token_without_the_scope_is_refused(ground: Ground, route: Route) -> None:
-    """Even one that holds every other scope there is."""
-    arranged = await arrange(route, ground.owner)
-    token = await ground.owner.make_token(*(SCOPES - admitting(route)))
-    async with unchanged(ground.database):
-        answer = await ask(ground.anonymous.as_(f"Bearer {token.secret}"), route, arranged)
-    assert_refused(route, answer, 403, "Forbidden", "The token's scope does not include this operation.")
-    await assert_open(ground, route, arranged)
-
-
-@every_route_with_a_need
-async def test_each_scope_that_opens_a_route_opens_it_alone(ground: Ground, route: Route) -> None:
-    assert admitting(route) <= SCOPES
-    for scope in sorted(admitting(route)):
-        token = await ground.owner.make_token(scope)
-        arranged = await arrange(route, ground.owner)
-        answer = await ask(ground.anonymous.as_(f"Bearer {token.secret}"), route, arranged)
-        assert answer.status == route.success, (scope, answer.raw)
 
 
 # Whose ids it knows

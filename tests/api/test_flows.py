@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.domain.flows import FLOW_CLASSES
+from core.domain.flow_classes import FLOW_CLASSES
 from core.domain.identifiers import LARGEST_ID, hex_id
 from tests.api.cases import assert_error
 from tests.api.conftest import Ground
@@ -25,7 +25,7 @@ async def test_a_flow_is_made_with_its_name_alone(ground: Ground) -> None:
     assert answer.status == 201
     assert set(made) == {
         "id", "flowId", "applicationId", "creationDate", "lastUpdated", "createdById", "createdByType",
-        "lastUpdatedById", "lastUpdatedByType", "name", "enabled", "flowClass",
+        "lastUpdatedById", "lastUpdatedByType", "name", "enabled", "flowClass", "triggers", "nodes", "globals",
     }  # fmt: skip
     assert made["id"] == made["flowId"]
     assert made["applicationId"] == owner.application

@@ -44,7 +44,9 @@ async def test_a_life_of_versions_from_first_to_last(client: Client, tenant: Ten
 
     def create() -> list[Any]:
         return [
-            client.flow_versions.post(**at, flowVersion={"version": f"v{number}", "nodes": [{"id": "a"}]})
+            client.flow_versions.post(
+                **at, flowVersion={"version": f"v{number}", "nodes": [{"id": "a", "type": "DebugNode"}]}
+            )
             for number in range(10)
         ]
 

@@ -124,6 +124,23 @@ async def test_all_surfaces_agree_at_every_moment(
     assert len(smtp.letters) == 1
 
 
+@pytest.mark.parametrize("page", [2, 43_000_000, 999_999_999])
+async def test_a_page_of_results_beyond_the_last_is_empty(
+    tenant: Tenant, api: Api, machinery: Machinery, page: int
+) -> None:
+    """Places are counted in 32 bits where they are stored; what is asked for need not fit."""
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 30)
+    job_id = await tenant.ask_deletion(flow)
+    await machinery.drain()
+    await tenant.make_versions(flow, 1)
+    undo_id = (await api.post(f"/api/v1/jobs/{job_id}/undo")).json["jobId"]
+    await machinery.drain()
+    for name, total in ((job_id, 30), (undo_id, 1)):
+        reply = await api.get(f"/api/v1/jobs/{name}/results?per_page=50&page={page}")
+        assert (reply.status, reply.json["data"], reply.json["meta"]["total"]) == (200, [], total)
+
+
 async def test_events_follow_a_job_to_its_end(tenant: Tenant, api: Api, machinery: Machinery) -> None:
     flow = await tenant.make_flow()
     await tenant.make_versions(flow, 30)

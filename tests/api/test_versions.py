@@ -41,16 +41,17 @@ def post(ground: Ground, flow: Flow) -> Post:
 # What is sent is what is read
 
 CONTENTS = {
-    "a number keeps its zeros": '"nodes":[{"id":"a","config":{"x":1.50,"y":1.0,"z":-0.0}}]',
-    "a number keeps its exponent": '"nodes":[{"a":1e2,"b":1E+2,"c":1e-7,"d":1.0e0}]',
-    "64 digits": '"nodes":[{"a":' + "9" * 64 + ',"b":-' + "1" * 64 + "}]",
-    "more than a double can hold": '"nodes":[{"a":0.1000000000000000055511151231257827,"b":9007199254740993}]',
-    "keys keep their order": '"nodes":[{"z":1,"a":2,"m":{"z":1,"a":2},"10":1,"9":2}]',
-    "blanks stay": '"nodes":[ { "a" :\t1 ,\n"b":[ ] } ]',
-    "escapes stay": '"nodes":[{"a":"\\u00e9\\/\\ud83d\\ude00\\b","\\u0061b":1}]',
-    "all of Unicode": '"nodes":[{"a":"\u00e9\U0001f600\u0661\ufeff\u2028\u202e"}]',
-    "what others trip over": '"nodes":[{"__proto__":1,"$where":2,"":3,"a.b":4,"%s":5,"\'; --":6,"{}":7}]',
-    "64 deep": '"customNodeConfig":{"a":' + "[" * 62 + "1" + "]" * 62 + "}",
+    "a number keeps its zeros": '"nodes":[{"type":"a","config":{"x":1.50,"y":1.0,"z":-0.0}}]',
+    "a number keeps its exponent": '"nodes":[{"type":"a","config":{"a":1e2,"b":1E+2,"c":1e-7,"d":1.0e0}}]',
+    "64 digits": '"nodes":[{"type":"a","config":{"a":' + "9" * 64 + ',"b":-' + "1" * 64 + "}}]",
+    "more than a double can hold": '"nodes":[{"type":"a","meta":{"a":0.1000000000000000055511151231257827}}]',
+    "more than a double can count": '"nodes":[{"type":"a","meta":{"a":9007199254740993}}]',
+    "keys keep their order": '"nodes":[{"type":"a","config":{"z":1,"a":2,"m":{"z":1,"a":2},"10":1,"9":2},"id":"a"}]',
+    "blanks stay": '"nodes":[ { "type" :\t"a" ,\n"outputIds":[ ] } ]',
+    "escapes stay": '"nodes":[{"type":"\\u00e9\\/\\ud83d\\ude00\\b","config":{"\\u0061b":1}}]',
+    "all of Unicode": '"nodes":[{"type":"\u00e9\U0001f600\u0661\ufeff\u2028\u202e"}]',
+    "what others trip over": '"nodes":[{"type":"a","meta":{"__proto__":1,"$where":2,"":3,"a.b":4,"%s":5,"\'; --":6}}]',
+    "64 deep": '"nodes":[{"type":"a","config":{"a":' + "[" * 60 + "1" + "]" * 60 + "}}]",
 }
 
 
@@ -73,7 +74,7 @@ async def test_content_comes_back_to_the_letter(ground: Ground, flow: Flow, titl
 async def test_every_part_of_the_content_comes_back_whatever_the_order(ground: Ground, flow: Flow) -> None:
     parts = {
         "globals": '[{"key":"k","json":"{ \\"a\\": 1.50 }"}]',
-        "customNodeConfig": '{ "b": 1.50, "a": [ ] }',
+        "customNodeConfig": '{ "resultMode": "none", "outputCount": 1.0, "fields": [ ] }',
         "minimumAgentVersion": '"1.0.0"',
         "triggers": '[{"key":"t","type":"timer","config":{"seconds":1e1}}]',
         "nodes": '[{"id":"n","type":"x"}]',
@@ -114,7 +115,7 @@ async def test_a_version_names_the_class_of_its_flow(ground: Ground) -> None:
 
 @pytest.mark.parametrize("size", [65_000, 66_000, 900_000])
 async def test_large_content_is_no_different(ground: Ground, flow: Flow, post: Post, size: int) -> None:
-    nodes = [{"id": "a", "config": {"text": "\u00e9" * (size // 2)}}]
+    nodes = [{"id": "a", "type": "x", "config": {"text": "\u00e9" * (size // 2)}}]
     made = await post("v1", nodes=nodes)
     assert made.status == 201
     assert (await ground.api.get(version_path(ground.owner, flow, "v1"))).json["nodes"] == nodes
@@ -123,8 +124,8 @@ async def test_large_content_is_no_different(ground: Ground, flow: Flow, post: P
 async def test_notes_and_globals_reach_to_their_bounds(post: Post) -> None:
     given: dict[str, Any] = {
         "notes": "\U0001f600" * 32_767,
-        "globals": [{"key": f"k{number}"} for number in range(100)],
-        "minimumAgentVersion": "1" * 64,
+        "globals": [{"key": f"k{number}", "json": " " * number + "1"} for number in range(100)],
+        "minimumAgentVersion": "1." * 2 + "2" * 60,
     }
     made = await post("v1", **given)
     assert {key: made.json[key] for key in given} == given
@@ -248,19 +249,21 @@ async def test_a_name_that_cannot_be_is_refused(
 
 # Replacement
 
+A, B = {"id": "a", "type": "x"}, {"id": "b", "type": "x"}
+
 
 @pytest.mark.parametrize("word", ["True", "true", "TRUE", "1"])
 async def test_a_replacement_keeps_id_and_creation_and_takes_the_rest(
     ground: Ground, flow: Flow, post: Post, word: str
 ) -> None:
     """`True` is what the official Python client sends. Nothing of the old content is left in it."""
-    old = (await post("v1", notes="old", enabled=False, globals=[{"key": "k"}], nodes=[{"id": "a"}])).json
-    answer = await post("v1", f"?allowReplacement={word}", nodes=[{"id": "b"}])
+    old = (await post("v1", notes="old", enabled=False, globals=[{"key": "k", "json": "1"}], nodes=[A])).json
+    answer = await post("v1", f"?allowReplacement={word}", nodes=[B])
     new = answer.json
     assert answer.status == 201
     assert (new["id"], new["creationDate"]) == (old["id"], old["creationDate"])
     assert new["lastUpdated"] >= old["lastUpdated"]
-    assert (new["nodes"], new["enabled"]) == ([{"id": "b"}], True)
+    assert (new["nodes"], new["enabled"]) == ([B], True)
     assert "notes" not in new
     assert "globals" not in new
     assert (await ground.api.get(version_path(ground.owner, flow, "v1"))).raw == answer.raw
@@ -269,7 +272,7 @@ async def test_a_replacement_keeps_id_and_creation_and_takes_the_rest(
             "SELECT body, reason, notes FROM deleted_versions WHERE version_id = $1", int(old["id"], 16)
         )
     assert [(row["reason"], row["notes"]) for row in kept] == [("replaced", "old")]
-    assert json.loads(kept[0]["body"])["nodes"] == [{"id": "a"}]
+    assert json.loads(kept[0]["body"])["nodes"] == [A]
 
 
 async def test_permission_to_replace_makes_a_version_where_there_is_none(post: Post) -> None:
@@ -308,7 +311,7 @@ async def listed(ground: Ground, flow: Flow, query: str = "") -> Any:
 
 
 async def test_a_list_holds_what_reading_one_by_one_would(ground: Ground, flow: Flow, post: Post) -> None:
-    made = [(await post(name, nodes=[{"x": 1.5}])).json for name in ("b", "a", "c")]
+    made = [(await post(name, nodes=[{"type": "x", "config": {"x": 1.5}}])).json for name in ("b", "a", "c")]
     found = await listed(ground, flow)
     assert found == {
         "items": sorted(made, key=lambda version: version["version"]),

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from cli.main import penstock
 from core.domain.errors import Unauthenticated
 from core.domain.jobs import JobStatus
+from core.domain.scopes import SCOPES
 from core.operations import access, deletions, jobs
 from core.settings import Settings
 from tests.support.machinery import Machinery
@@ -111,9 +112,65 @@ async def test_a_refusal_is_one_line(program: Program, tenant: Tenant, words: tu
     assert str(result.exception) == line
 
 
-async def test_an_unknown_scope_names_the_known_ones(program: Program, tenant: Tenant) -> None:
-    result = await program.try_("admin", "token", "create", tenant.application, "--scope", "flow.fly")
-    assert "flow.fly is no scope" in str(result.exception)
+async def test_an_unknown_scope_names_those_that_come_near(program: Program, tenant: Tenant) -> None:
+    before = await program.run("admin", "token", "list", tenant.application)
+    for scope, near in (
+        ("flow.delet", "flow.delete"),
+        ("flow.getLogEntries", "flow.log"),
+        ("all.application", "all.A"),
+    ):
+        result = await program.try_("admin", "token", "create", tenant.application, "--scope", scope)
+        assert f"{scope} is no scope; did you mean {near}" in str(result.exception)
+    some = await program.try_(
+        "admin", "token", "create", tenant.application, "--scope", "flow.get", "--scope", "nonsense"
+    )
+    assert "nonsense is no scope; one has the form" in str(some.exception)
+    assert await program.run("admin", "token", "list", tenant.application) == before
+
+
+async def test_scopes_are_listed_and_each_can_be_given(program: Program, tenant: Tenant) -> None:
+    opening = (await program.run("admin", "token", "scopes")).split()
+    every = (await program.run("admin", "token", "scopes", "--all")).split()
+    assert set(every) == SCOPES
+    assert set(opening) < SCOPES
+    assert {"all.User.bounded", "flow.*", "flow.setStorageEntry", "flowVersions.delete"} <= set(opening)
+    assert not {"device.get", "all.Device", "webhooks.*"} & set(opening)
+    given = [word for scope in every for word in ("--scope", scope)]
+    made = await program.try_("admin", "token", "create", tenant.application, *given, "--scope", "flow.get")
+    who = await access.authenticate(tenant.database, fact(made.stdout, "token"), bearer=True, remote=None)
+    assert who.scopes == SCOPES
+    assert "Nothing here is opened by all.Device, all.Device.read, application.*" in made.stderr
+    made = await program.try_("admin", "token", "create", tenant.application, "--scope", "flow.get")
+    assert made.stderr == ""
+
+
+async def test_a_token_is_switched_off_and_on(program: Program, tenant: Tenant) -> None:
+    number = str(tenant.token_id)
+    assert fact(await program.run("admin", "token", "deactivate", number), "deactivated") == number
+    with pytest.raises(Unauthenticated):
+        await access.authenticate(tenant.database, tenant.token, bearer=True, remote=None)
+    assert "False" in await program.run("admin", "token", "list", tenant.application)
+    assert fact(await program.run("admin", "token", "activate", number), "activated") == number
+    assert await access.authenticate(tenant.database, tenant.token, bearer=True, remote=None)
+    await program.run("admin", "token", "revoke", number)
+    again = await program.try_("admin", "token", "activate", number)
+    assert str(again.exception) == f"There is no token {number}, or it was revoked."
+    with pytest.raises(Unauthenticated):
+        await access.authenticate(tenant.database, tenant.token, bearer=True, remote=None)
+
+
+async def test_a_token_ends_when_it_was_said_to(program: Program, tenant: Tenant) -> None:
+    late = await program.try_("admin", "token", "create", tenant.application, "--expires", "2020-01-01")
+    assert (late.exit_code, "lies in the past" in late.output) == (2, True)
+    made = await program.run("admin", "token", "create", tenant.application, "--expires", "2999-01-01")
+    who = await access.authenticate(tenant.database, fact(made, "token"), bearer=True, remote=None)
+    assert who.scopes == {"all.Application"}
+    async with tenant.database.connection() as connection:
+        await connection.execute(
+            "UPDATE application_tokens SET expires_at = clock_timestamp() WHERE id = $1", int(fact(made, "id"))
+        )
+    with pytest.raises(Unauthenticated):
+        await access.authenticate(tenant.database, fact(made, "token"), bearer=True, remote=None)
 
 
 async def test_jobs_are_listed_shown_retried_and_discarded(

@@ -15,22 +15,27 @@ from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
+from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
-from core.operations import access, custom_nodes, deletions, flows, jobs, results, stories, undo, versions
+from core.operations import access, custom_nodes, deletions, flows, jobs, results, storage, stories, undo, versions
 from core.store.database import Database
-from schemas.losant import content_of
+from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, SECRET, Tenant
 
-MODULES: tuple[ModuleType, ...] = (access, custom_nodes, deletions, flows, jobs, results, stories, undo, versions)
+MODULES: tuple[ModuleType, ...] = (
+    access, custom_nodes, deletions, flows, jobs, results, storage, stories, undo, versions
+)  # fmt: skip
 
 READING = {
-    "authenticate", "find_application_company", "find_company", "find_custom_nodes", "find_default_application",
-    "find_job", "list_application_jobs", "list_applications", "list_companies", "list_flows", "list_jobs", "list_keys",
-    "list_namesakes", "list_palette", "list_recent_jobs", "list_tokens", "list_trash", "list_versions",
-    "preview_deletion",
+    "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
+    "find_default_application", "find_job",
+    "list_application_jobs", "list_applications", "list_companies",
+    "list_deleted_storage", "list_flows", "list_jobs", "list_keys", "list_palette",
+    "list_recent_jobs", "list_tokens", "list_trash", "preview_deletion",
     "read_application_job", "read_flow", "read_job",
-    "read_results", "read_story", "read_version", "read_webhook_secrets",
+    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets",
+    "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash"}
@@ -104,7 +109,11 @@ async def _fail(scene: Scene) -> None:
 
 
 async def _create_version(scene: Scene) -> None:
-    await versions.create_version(*scene.place, scene.flow.id, new_version("new"), replace=False, keep=KEEP)
+    await scene.tenant.keep_version(scene.flow, new_version("new"))
+
+
+async def _keep_version(scene: Scene) -> None:
+    await scene.tenant.keep_version(scene.flow, new_version("v1"), replace=True)
 
 
 async def _delete_version(scene: Scene) -> None:
@@ -152,6 +161,27 @@ async def _restore_entry(scene: Scene) -> None:
     )
 
 
+async def _set_entry(scene: Scene) -> None:
+    await storage.set_entry(*scene.place, scene.flow.id, Entry("color", '"red"'))
+
+
+async def _delete_entry(scene: Scene) -> None:
+    await _set_entry(scene)
+    await storage.delete_entry(*scene.place, scene.flow.id, "color", keep=KEEP)
+
+
+async def _clear_storage(scene: Scene) -> None:
+    await _set_entry(scene)
+    await storage.clear_storage(*scene.place, scene.flow.id, keep=KEEP)
+
+
+async def _restore_storage(scene: Scene) -> None:
+    await _clear_storage(scene)
+    principal, database = scene.tenant.principal, scene.tenant.database
+    (entry,), _ = await storage.list_deleted_storage(principal, database, scene.flow.id, limit=1, offset=0)
+    await storage.restore_storage(principal, database, scene.flow.id, entry.id, keep=KEEP)
+
+
 CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "create_company": (
         lambda scene: access.create_company(
@@ -178,6 +208,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         lambda scene: access.revoke_token(scene.owner, scene.tenant.database, scene.tenant.token_id),
         "token.revoke",
     ),
+    "set_token_active": (
+        lambda scene: access.set_token_active(scene.owner, scene.tenant.database, scene.tenant.token_id, active=False),
+        "token.deactivate",
+    ),
     "revoke_key": (_revoke_key, "key.revoke"),
     "create_flow": (lambda scene: scene.tenant.make_flow("new"), "flow.create"),
     "change_flow": (
@@ -185,11 +219,18 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "flow.change",
     ),
     "create_version": (_create_version, "version.create"),
+    "keep_version": (_keep_version, "version.replace"),
     "delete_version": (_delete_version, "version.delete"),
     "change_version": (
-        lambda scene: versions.change_version(*scene.place, scene.flow.id, "v1", VersionChange(notes="x")),
+        lambda scene: versions.change_version(
+            *scene.place, scene.flow.id, "v1", VersionChange(notes="x"), SHOWN_VERSION
+        ),
         "version.change",
     ),
+    "set_entry": (_set_entry, "storage.set"),
+    "delete_entry": (_delete_entry, "storage.delete"),
+    "clear_storage": (_clear_storage, "storage.clear"),
+    "restore_storage": (_restore_storage, "storage.restore"),
     "accept_undo": (_undo, "job.undo"),
     "restore_batch": (_restore_batch, "versions.restore"),
     "restore_entry": (_restore_entry, "version.restore"),

@@ -86,8 +86,13 @@ async def test_a_control_that_chooses_at_deletion_takes_the_later_one(tenant: Te
 
     async def choose_again(connection: Connection) -> None:
         await connection.execute("DELETE FROM job_chunks WHERE job_id = $1", number)
-        total = await job_items.fix_flow_set(connection, number, tenant.company_id, flow.id)
-        await connection.execute("UPDATE jobs SET total = $2 WHERE id = $1", number, total)
+        await connection.execute(
+            "INSERT INTO job_chunks SELECT $1, 0, array_agg(id ORDER BY id), array_agg(revision ORDER BY id)"
+            " FROM flow_versions WHERE flow_id = $2",
+            number,
+            flow.id,
+        )
+        await connection.execute("UPDATE jobs SET total = 3 WHERE id = $1", number)
 
     await tenant.database.transaction(choose_again)
     await machinery.drain()
@@ -317,6 +322,4 @@ async def claim(machinery: Machinery) -> ClaimedJob:
 
 async def _replace(tenant: Tenant, flow: Flow, name: str) -> None:
     new = NewVersion(name, True, "new", content_of(parse_document(b'{"nodes":[]}')))
-    await versions.create_version(
-        tenant.principal, tenant.database, tenant.application_id, flow.id, new, replace=True, keep=KEEP
-    )
+    await tenant.keep_version(flow, new, replace=True)

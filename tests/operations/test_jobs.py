@@ -11,7 +11,7 @@ from core.domain.access import ActorType, Principal
 from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import hex_id
 from core.domain.jobs import MOST_FAILURES, ClaimedJob, Job, JobKind, JobStatus
-from core.operations import deletions, jobs
+from core.operations import deletions, jobs, undo
 from core.operations.deletions import JobLost
 from tests.support.machinery import Machinery
 from tests.support.smtp import SmtpCatcher
@@ -221,6 +221,40 @@ async def test_an_interrupted_removal_of_a_flow_can_be_staged_anew(tenant: Tenan
     assert ((await read(tenant, job_id)).removed, (await read(tenant, again)).removed) == (3, 6)
     async with tenant.database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM flows WHERE id = $1", flow.id) == 0
+
+
+async def test_an_interrupted_undo_can_be_staged_anew(tenant: Tenant, machinery: Machinery) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 9)
+    deletion = await tenant.ask_deletion(flow)
+    await machinery.drain()
+    new_id = machinery.tools.terms.new_id
+    first = await undo.accept_undo(tenant.principal, tenant.database, await read(tenant, deletion), public_id=new_id())
+    job = await claim(machinery)
+    await undo.restore_batch(tenant.database, job, limit=3, terms=machinery.tools.terms)
+    await jobs.fail_job(tenant.database, job, ("broken", "It broke."), machinery.tools.terms)
+
+    again = await jobs.retry_job(OPERATOR, tenant.database, await read(tenant, first), new_id())
+    await machinery.drain()
+
+    assert ((await read(tenant, first)).removed, (await read(tenant, again)).removed) == (3, 6)
+    assert len(await tenant.names(flow)) == 9
+    repeated = await undo.accept_undo(tenant.principal, tenant.database, await read(tenant, deletion), public_id="x")
+    assert repeated == again, "a deletion has one undo"
+
+
+async def test_an_undo_is_not_staged_anew_past_its_window(tenant: Tenant, machinery: Machinery) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 3)
+    deletion = await tenant.ask_deletion(flow)
+    await machinery.drain()
+    new_id = machinery.tools.terms.new_id
+    first = await undo.accept_undo(tenant.principal, tenant.database, await read(tenant, deletion), public_id=new_id())
+    await jobs.fail_job(tenant.database, await claim(machinery), ("broken", "It broke."), machinery.tools.terms)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE jobs SET undo_until = clock_timestamp() WHERE public_id = $1", deletion)
+    with pytest.raises(Conflict, match="is over"):
+        await jobs.retry_job(OPERATOR, tenant.database, await read(tenant, first), new_id())
 
 
 async def test_expired_jobs_are_remembered_then_forgotten(

@@ -41,11 +41,7 @@ async def live(tenant: Tenant, flow: Flow) -> dict[str, Version]:
         names = await connection.fetch(
             "SELECT name FROM flow_versions WHERE flow_id = $1 AND name IS NOT NULL", flow.id
         )
-    found = [
-        await versions.read_version(tenant.principal, tenant.database, tenant.application_id, flow.id, row["name"])
-        for row in names
-    ]
-    return {str(version.name): version for version, _ in found}
+    return {row["name"]: await tenant.read_version(flow, row["name"]) for row in names}
 
 
 async def trash(tenant: Tenant, flow: Flow) -> list[TrashEntry]:
@@ -364,9 +360,7 @@ async def test_a_restored_replacement_swaps_with_what_replaced_it(tenant: Tenant
     flow = await tenant.make_flow()
     old = await tenant.make_version(flow, "a", '{"nodes":[{"id":"old"}]}')
     new = NewVersion("a", True, None, content_of(parse_document(b'{"nodes":[{"id":"new"}]}')))
-    await versions.create_version(
-        tenant.principal, tenant.database, tenant.application_id, flow.id, new, replace=True, keep=KEEP
-    )
+    await tenant.keep_version(flow, new, replace=True)
     (entry,) = await trash(tenant, flow)
     assert await restore(tenant, machinery, flow, entry.id) == old.id
     back = (await live(tenant, flow))["a"]

@@ -14,21 +14,17 @@ from core.domain.query import EVERYTHING
 from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import flows, versions
 from core.store.lists import Order
-from schemas.losant import content_of
+from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.tenants import KEEP, Tenant
 
 
 async def create(tenant: Tenant, flow: Flow, name: str, body: str = "{}", *, replace: bool = False) -> Version:
     new = NewVersion(name, True, None, content_of(parse_document(body.encode())))
-    version, _ = await versions.create_version(
-        tenant.principal, tenant.database, tenant.application_id, flow.id, new, replace=replace, keep=KEEP
-    )
-    return version
+    return await tenant.keep_version(flow, new, replace=replace)
 
 
 async def read(tenant: Tenant, flow: Flow, segment: str) -> Version:
-    version, _ = await versions.read_version(tenant.principal, tenant.database, tenant.application_id, flow.id, segment)
-    return version
+    return await tenant.read_version(flow, segment)
 
 
 async def change(tenant: Tenant, flow: Flow, wanted: FlowChange) -> Flow:
@@ -158,7 +154,7 @@ async def test_the_draft_has_no_address(tenant: Tenant) -> None:
         await versions.delete_version(
             tenant.principal, tenant.database, tenant.application_id, flow.id, hex_id(draft), keep=KEEP
         )
-    found, total, _ = await versions.list_versions(
-        tenant.principal, tenant.database, tenant.application_id, flow.id, EVERYTHING, Order("id", False, 10, 0)
+    found = await versions.show_versions(
+        tenant.claim("flowVersions.get"), tenant.database, flow.id, EVERYTHING, Order("id", False, 10, 0), SHOWN_VERSION
     )
-    assert (found, total) == ([], 0)
+    assert (found.items, list(found.ids), found.total) == (b"", [], 0)

@@ -9,15 +9,18 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.domain import languages
+from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Combination, Glob, Group, TriggerFilter, parse_query
 from core.store import flow_versions, flows, jobs
 from core.store.database import Database
 from core.store.lists import Order
+from schemas.losant import SHOWN_VERSION
 from tests.support.conditions import assert_each_condition
 from tests.support.evaluator import Row, holds, holds_somewhere
 from tests.support.queries import JOB_NAMES, TYPES, insert_flows, insert_job_log, insert_namesakes, queries
@@ -76,10 +79,10 @@ async def test_a_list_of_namesakes_and_a_plain_reading_agree(
     parsed = parse_query(query, language=languages.NAMESAKES)
     at = (tenant.company_id, tenant.application_id, "v1", parsed)
     async with database.connection() as connection:
-        found, total = await flow_versions.list_namesakes(connection, *at, WHOLE)
-        _, counted = await flow_versions.list_namesakes(connection, *at, FULL)
+        found, total = await flow_versions.show_namesakes(connection, *at, WHOLE, SHOWN_VERSION)
+        _, counted = await flow_versions.show_namesakes(connection, *at, FULL, SHOWN_VERSION)
     expected = [row.id for row in namesakes if holds(query, row)]
-    assert [version.id for version, _ in found] == expected
+    assert [version["id"] for version in found] == expected
     assert total == counted == len(expected)
 
 
@@ -115,8 +118,8 @@ async def test_each_condition_on_namesakes(database: Database, tenant: Tenant, n
 
         async def read(query: dict[str, Any]) -> list[int]:
             at = (tenant.company_id, tenant.application_id, "v1", parse_query(query, language=languages.NAMESAKES))
-            found, _ = await flow_versions.list_namesakes(connection, *at, WHOLE)
-            return [version.id for version, _ in found]
+            found, _ = await flow_versions.show_namesakes(connection, *at, WHOLE, SHOWN_VERSION)
+            return [version["id"] for version in found]
 
         await assert_each_condition(read, namesakes, languages.NAMESAKES)
 
@@ -183,13 +186,13 @@ async def test_versions_are_filtered_by_the_triggers_of_their_flow(
     selection = TriggerFilter((("timer", None),))
     at = (tenant.company_id, tenant.application_id, "v2", Combination(Group.AND, (selection,)), WHOLE)
     async with database.connection() as connection:
-        found, _ = await flow_versions.list_namesakes(connection, *at)
+        found, _ = await flow_versions.show_namesakes(connection, *at, SHOWN_VERSION)
     expected = {
         row.id
         for row in flow_rows
         if len(row.contents) > 1 and any(fits(trigger, "timer", None) for trigger in default_triggers(row))
     }
-    assert {version.flow_id for version, _ in found} == expected
+    assert {parse_hex_id(orjson.loads(version["shown"])["flowId"]) for version in found} == expected
     assert 0 < len(expected) < len([row for row in flow_rows if len(row.contents) > 1])
 
 
@@ -242,8 +245,8 @@ async def test_namesakes_are_sorted(database: Database, tenant: Tenant, namesake
     async def read(order: Order) -> tuple[list[int], int]:
         async with database.connection() as connection:
             at = (tenant.company_id, tenant.application_id, "v1", EVERYTHING, order)
-            found, total = await flow_versions.list_namesakes(connection, *at)
-        return [version.id for version, _ in found], total
+            found, total = await flow_versions.show_namesakes(connection, *at, SHOWN_VERSION)
+        return [version["id"] for version in found], total
 
     await assert_ordered(read, namesakes, sort)
 

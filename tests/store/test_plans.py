@@ -8,6 +8,7 @@ from itertools import product
 
 import pytest
 
+from core.domain.access import credential_digest
 from core.domain.query import EVERYTHING, parse_query
 from core.store.database import Database
 from core.store.lists import Order, page_of
@@ -42,7 +43,10 @@ async def crowded(tenant: Tenant, database: Database) -> tuple[int, int]:
 
 async def plan(database: Database, sql: str, *arguments: object) -> str:
     async with database.connection() as connection:
+        attempt = connection.transaction()
+        await attempt.start()
         rows = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {sql}", *arguments)
+        await attempt.rollback()
     return "\n".join(row[0] for row in rows)
 
 
@@ -51,22 +55,41 @@ def rows_touched(text: str) -> int:
     return max(int(number) for number in re.findall(r"(?:rows=|Removed by Filter: )(\d+)", text))
 
 
-async def test_a_page_of_a_small_flow_does_not_read_the_large_one(database: Database, crowded: tuple[int, int]) -> None:
-    for order in ("v.name ASC, v.id ASC", "v.id DESC"):
-        sql = query("flow_versions.list_versions").replace("/* order */ v.id", order)
-        text = await plan(database, sql, *crowded, 100, 0)
+async def test_a_page_of_a_small_flow_does_not_read_the_large_one(
+    tenant: Tenant, database: Database, crowded: tuple[int, int]
+) -> None:
+    asked = (credential_digest(tenant.token), crowded[1])
+    predicate = compile_query(EVERYTHING, first=5)
+    for sort, descending in product(("version", "id"), (False, True)):
+        sql = page_of(query("flow_versions.show_versions"), predicate, Order(sort, descending, 100, 0))
+        text = await plan(database, sql, *asked, 100, 0)
         assert rows_touched(text) <= 20, text
+        assert "Function Scan" not in text, "the look-up of the token is planned as part of the statement"
+
+
+async def test_a_deep_page_by_name_is_found_in_the_index_alone(
+    tenant: Tenant, database: Database, crowded: tuple[int, int]
+) -> None:
+    async with database.connection() as connection:
+        large = await connection.fetchval("SELECT id FROM flows WHERE name = 'large'")
+    predicate = compile_query(EVERYTHING, first=5)
+    for descending in (False, True):
+        sql = page_of(query("flow_versions.show_versions"), predicate, Order("version", descending, 100, MANY - 500))
+        text = await plan(database, sql, credential_digest(tenant.token), large, 100, MANY - 500)
+        (passing,) = [line for line in text.splitlines() if "Scan" in line and f"rows={MANY - 400}" in line]
+        assert "Index Only Scan" in passing, text
+        assert "using flow_versions_name_key" in passing, text
+        assert "Heap Fetches: 0" in text, text
 
 
 async def test_fixing_the_set_of_a_small_flow_reads_only_it(
     tenant: Tenant, database: Database, crowded: tuple[int, int]
 ) -> None:
     company_id, flow_id = crowded
-    predicate = compile_query(parse_query({"version": {"$ne": "v1"}}), first=5, constants={})
-    sql = query("flow_versions.fix_set").replace("/* query */ TRUE", predicate.sql)
-    async with database.connection() as connection:
-        job_id = await connection.fetchval("SELECT id FROM jobs LIMIT 1")
-    text = await plan(database, sql, job_id, company_id, flow_id, 5000, *predicate.parameters)
+    predicate = compile_query(parse_query({"version": {"$ne": "v1"}}), first=11, constants={})
+    sql = query("job_items.stage_with_set").replace("/* query */ TRUE", predicate.sql)
+    job = ("planned-job-000000001", company_id, None, flow_id, "delete_versions", "bulk", "{}", "apiToken", 1, 5000)
+    text = await plan(database, sql, *job, *predicate.parameters)
     assert rows_touched(text) <= 20, text
 
 
@@ -137,7 +160,7 @@ async def test_the_versions_of_one_name_are_found_flow_by_flow(
     """Not by reading all versions: each flow of the application is asked for the one, through the index."""
     company_id, _, small = applications
     predicate = compile_query(EVERYTHING, first=6, subject=NAMESAKES)
-    sql = page_of(query("flow_versions.list_namesakes"), predicate, Order("name", False, 100, 0))
+    sql = page_of(query("flow_versions.show_namesakes"), predicate, Order("name", False, 100, 0))
     text = await plan(database, sql, company_id, small, "v1", 100, 0)
     assert "Seq Scan" not in text, text
     assert rows_touched(text) <= 20, text

@@ -14,12 +14,13 @@ from core.domain.query import Combination, Glob, Group, parse_query
 from core.store.database import Database
 from core.store.predicates import compile_query
 from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES, VERSIONS, Place, Subject
+from tests.support.agreement import Question, check_agreement, make_grounds, of_any_query
 from tests.support.conditions import assert_each_condition
-from tests.support.evaluator import Row, holds
-from tests.support.queries import NAMES, insert_rows, queries
-from tests.support.tenants import Tenant
-
-CONSTANTS: dict[str, str | None] = {"name": "Pump control", "flowClass": "cloud", "customNodeSupports": None}
+from tests.support.evaluator import Row
+from tests.support.front import CONSTANTS
+from tests.support.grounds import Ground
+from tests.support.queries import NAMES, insert_rows
+from tests.support.tenants import Tenant, make_tenant
 
 at_length = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -31,13 +32,19 @@ async def rows(tenant: Tenant, database: Database) -> list[Row]:
         return await insert_rows(connection, tenant.company_id, flow.id)
 
 
-@given(query=queries())
+@pytest.fixture
+async def grounds(database: Database) -> dict[str, Ground]:
+    return await make_grounds(database, lambda: make_tenant(database))
+
+
+@pytest.mark.leaves_jobs
+@of_any_query
 @at_length
-async def test_sql_and_a_plain_reading_agree(database: Database, rows: list[Row], query: dict[str, Any]) -> None:
-    predicate = compile_query(parse_query(query), first=1, constants=CONSTANTS)
-    async with database.connection() as connection:
-        found = await connection.fetch(f"SELECT id FROM flow_versions v WHERE {predicate.sql}", *predicate.parameters)
-    assert {row["id"] for row in found} == {row.id for row in rows if holds(query, row)}
+async def test_sql_and_a_plain_reading_agree(
+    database: Database, grounds: dict[str, Ground], question: Question
+) -> None:
+    """`make fuzz` tries this very property on other queries."""
+    await check_agreement(database, grounds, question)
 
 
 @given(glob=st.lists(st.sampled_from([*NAMES, "*", "**", "?", "[ab]", "."]), max_size=4).map("".join))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import stat
@@ -187,23 +188,49 @@ def test_the_stamp_knows_lock_project_and_folder(tmp_path: Path) -> None:
 
     _stamp(here, "dev")
     assert here.is_current("dev")
-    assert here.is_current("embedded"), "the development lock holds the other one"
+    assert here.is_current("embedded"), "a larger lock holds the smaller one"
+    assert not here.is_current("bench")
+    assert not here.is_current("fuzz")
     shutil.copytree(here.VENV, elsewhere.VENV, symlinks=True)
     assert not elsewhere.is_current("dev"), "the scripts of a copied environment name the folder it came from"
 
     _stamp(here, "embedded")
     assert here.is_current("embedded")
     assert not here.is_current("dev")
+    assert not here.is_current("bench")
+    _stamp(here, "fuzz")
+    assert all(here.is_current(kind) for kind in ("fuzz", "dev", "embedded")), (
+        "so that a test run need not install again"
+    )
+    _stamp(here, "embedded")
     with (here.ROOT / "requirements-embedded.lock").open("a") as lock:
         lock.write("# another line\n")
     assert not here.is_current("embedded")
 
 
-def test_a_current_environment_is_left_alone_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["embedded", "dev", "bench"])
+def test_a_current_environment_is_left_alone_in_silence(tmp_path: Path, kind: str) -> None:
     here = _checkout(tmp_path)
-    _stamp(here, "embedded")
-    ended = subprocess.run([sys.executable, str(here.__file__)], capture_output=True, text=True, check=False)
+    _stamp(here, kind)
+    asked = [] if kind == "embedded" else [f"--{kind}"]
+    ended = subprocess.run([sys.executable, str(here.__file__), *asked], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_each_lock_holds_the_smaller_ones() -> None:
+    """In the same versions; only the platforms a package is for may be fewer in the smaller one."""
+    here = _checkout(None)
+    held = {
+        kind: set(re.findall(r"^\S+==[^\s;]+", (ROOT / name).read_text(), re.MULTILINE))
+        for kind, name in {"production": "requirements.lock", **here.LOCKS}.items()
+    }
+    assert held["production"] < held["embedded"]
+    assert all(held[kind] < held[larger] for kind, others in here.ALSO_IN.items() for larger in others)
+
+
+def test_only_the_benches_install_what_they_compare_with() -> None:
+    locks = _checkout(None).LOCKS
+    assert [kind for kind, name in locks.items() if "fastapi==" in (ROOT / name).read_text()] == ["bench"]
 
 
 def test_a_requirement_is_left_out_with_its_hashes() -> None:
@@ -236,7 +263,7 @@ def _checkout(folder: Path | None) -> ModuleType:
     """The bootstrap of another checkout with the same locks; None: of this one."""
     if folder is not None:
         (folder / "cli").mkdir(parents=True)
-        for name in ("cli/bootstrap.py", "pyproject.toml", "requirements-dev.lock", "requirements-embedded.lock"):
+        for name in ("cli/bootstrap.py", "pyproject.toml", *_checkout(None).LOCKS.values()):
             shutil.copy(ROOT / name, folder / name)
     spec = importlib.util.spec_from_file_location("bootstrap", (folder or ROOT) / "cli" / "bootstrap.py")
     assert spec is not None

@@ -18,14 +18,17 @@ from core.domain.access import ActorType, Principal
 from core.domain.flows import Flow
 from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
-from core.operations import access, deletions, jobs, undo, versions
+from core.domain.storage import Entry
+from core.operations import access, deletions, jobs, storage, undo, versions
 from core.store import jobs as store
 from core.store.database import Connection
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.native import jobs as native_jobs
+from service.native import storage as native_storage
 from service.native import trash as native_trash
 from service.routes import Route
 from tests.support.tenants import KEEP, Tenant
@@ -79,12 +82,27 @@ async def make_key(tenant: Tenant) -> access.NewCredential:
     return await access.create_key(maker, tenant.database, name="more", random_text=secrets.token_urlsafe)
 
 
+META = {"category": "any", "label": "Any", "x": 60, "y": 60}
+CONTENT: dict[str, Any] = {
+    "triggers": [
+        {
+            "type": "virtualButton",
+            "config": {},
+            "meta": {**META, "category": "trigger", "name": "virtualButton"},
+            "outputIds": [["a"]],
+        }
+    ],
+    "nodes": [{"id": "a", "type": "DebugNode", "config": {}, "meta": {**META, "name": "debug"}}],
+}
+"""Content that passes every check, the strict one included."""
+
+
 async def _application(tenant: Tenant) -> Arranged:
     return Arranged({"applicationId": tenant.application})
 
 
 async def _new_flow(tenant: Tenant) -> Arranged:
-    return Arranged({"applicationId": tenant.application}, {"name": f"Flow {next(_numbers)}"})
+    return Arranged({"applicationId": tenant.application}, {"name": f"Flow {next(_numbers)}", **CONTENT})
 
 
 async def _flow(tenant: Tenant) -> Arranged:
@@ -93,11 +111,11 @@ async def _flow(tenant: Tenant) -> Arranged:
 
 
 async def _flow_change(tenant: Tenant) -> Arranged:
-    return replace(await _flow(tenant), body={"name": "Renamed", "enabled": False})
+    return replace(await _flow(tenant), body={"name": "Renamed", "enabled": False, **CONTENT})
 
 
 async def _new_version(tenant: Tenant) -> Arranged:
-    return replace(await _flow(tenant), body={"version": f"v{next(_numbers)}", "nodes": [{"id": "a"}]})
+    return replace(await _flow(tenant), body={"version": f"v{next(_numbers)}", **CONTENT})
 
 
 async def _version(tenant: Tenant) -> Arranged:
@@ -167,6 +185,37 @@ async def _trash_entry(tenant: Tenant) -> Arranged:
     return replace(arranged, ids={**arranged.ids, "entry": str(entry.id)})
 
 
+async def _stored(tenant: Tenant) -> Arranged:
+    """A flow that keeps a value."""
+    arranged = await _flow(tenant)
+    assert arranged.flow is not None
+    await storage.set_entry(
+        tenant.principal, tenant.database, tenant.application_id, arranged.flow.id, Entry("color", '"red"')
+    )
+    return arranged
+
+
+async def _new_value(tenant: Tenant) -> Arranged:
+    return replace(await _stored(tenant), body={"key": f"key {next(_numbers)}", "value": {"a": [1, None]}})
+
+
+async def _deleted_value(tenant: Tenant) -> Arranged:
+    """A flow that keeps nothing any more, by the plain number it goes by under /api/v1."""
+    arranged = await _stored(tenant)
+    assert arranged.flow is not None
+    await storage.clear_storage(tenant.principal, tenant.database, tenant.application_id, arranged.flow.id, keep=KEEP)
+    return Arranged({"flow": str(arranged.flow.id)}, flow=arranged.flow)
+
+
+async def _deleted_value_entry(tenant: Tenant) -> Arranged:
+    arranged = await _deleted_value(tenant)
+    assert arranged.flow is not None
+    (entry,), _ = await storage.list_deleted_storage(
+        tenant.principal, tenant.database, arranged.flow.id, limit=1, offset=0
+    )
+    return replace(arranged, ids={**arranged.ids, "entry": str(entry.id)})
+
+
 async def _job_log(tenant: Tenant) -> Arranged:
     arranged = await _job(tenant)
     job = await jobs.read_job(tenant.principal, tenant.database, arranged.ids["job"])
@@ -191,6 +240,10 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_versions.read_version: _version,
     losant_versions.change_version: _version_change,
     losant_versions.delete_version: _version,
+    losant_storage.read_storage: _stored,
+    losant_storage.set_entry: _new_value,
+    losant_storage.clear_storage: _stored,
+    losant_storage.read_metadata: _stored,
     losant_jobs.list_job_logs: _application,
     losant_jobs.read_job_log: _job_log,
     native_jobs.list_jobs: _nothing,
@@ -201,4 +254,6 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_jobs.follow_job: _ended_job,
     native_trash.list_trash: _trashed,
     native_trash.restore_entry: _trash_entry,
+    native_storage.list_trash: _deleted_value,
+    native_storage.restore_entry: _deleted_value_entry,
 }

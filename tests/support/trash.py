@@ -11,6 +11,7 @@ async def empty_trash(database: Database) -> None:
     async with database.connection() as connection:
         await connection.execute("UPDATE jobs SET undo_until = clock_timestamp() WHERE undo_until IS NOT NULL")
         await connection.execute("UPDATE deleted_versions SET purge_after = clock_timestamp() WHERE job_id IS NULL")
+        await connection.execute("UPDATE deleted_storages SET purge_after = clock_timestamp() WHERE job_id IS NULL")
         left = await connection.fetchval("SELECT count(*) FROM jobs WHERE undo_until IS NOT NULL AND purged_at IS NULL")
     for _ in range(left + 1):
         await purge_trash(database, 10_000)

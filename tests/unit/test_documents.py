@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.domain.documents import MOST_DEPTH, Document, canonical_digest, member_path, parse_document
+from core.domain.documents import MOST_DEPTH, Document, canonical_digest, member_path, parse_document, parse_json
 from core.domain.errors import Invalid
 from schemas.losant import content_of
 
@@ -87,7 +87,7 @@ def test_a_value_keeps_its_spelling(text: str) -> None:
 
 
 def test_an_empty_object_is_a_document() -> None:
-    assert parse_document(b" {\n} ") == Document({}, {})
+    assert parse_document(b" {\n} ") == Document({}, {}, plain=True)
 
 
 # What is refused
@@ -280,6 +280,35 @@ def content(body: str) -> str:
     return content_of(parse_document(body.encode())).body
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "query: is not JSON: Expecting value at character 0"),
+        ("{", "query: is not JSON: Expecting property name enclosed in double quotes at character 1"),
+        ('{"a":1},"b":2', "query: is not JSON: Extra data at character 7"),
+        ('{"a":1},"query":{}', "query: is not JSON: Extra data at character 7"),
+        ('{"a":1,"a":1},"b":1,"b":2', "query: is not JSON: Extra data at character 13"),
+        ("{}}", "query: is not JSON: Extra data at character 2"),
+        ('{"a":[{"b":1,"b":2}]}', "query.a[0].b: is given twice"),
+        ("[1e999]", "query[0]: is too large a number"),
+        ("NaN", "query: NaN is not a JSON number"),
+        (r'"\u0000"', "query: must not contain NUL"),
+        ('{"a":"\udc80"}', "query: is not UTF-8"),
+        ("[" * 65 + "]" * 65, "query" + "[0]" * 64 + ": is nested more than 64 deep"),
+        ("[" * 100_000, "query: is nested more than 64 deep"),
+    ],
+)
+def test_a_value_by_itself_is_one_value_under_the_same_rules(text: str, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_json(text, "query")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ['{"a":[1,"\u00e9",null]}', ' {"$or" : [] }\n', "1", '"x"', "true"])
+def test_a_value_by_itself_is_what_it_says(text: str) -> None:
+    assert parse_json(text, "query") == json.loads(text)
+
+
 def test_content_keeps_every_text_and_drops_the_rest() -> None:
     nodes = '[ {"id":"a", "config":{"z":1.50,"a":1e2, "n":' + "9" * 64 + "}} ]"
     globals_ = '[{"key":"k","json":"{ }"}]'
@@ -324,3 +353,29 @@ def test_the_digest_is_sha256_of_sorted_compact_json() -> None:
     assert canonical_digest({"b": [1, 1.5, "\u00e9"], "a": None}).hex() == (
         "e1122de5d82953258e2f04c747752442218e2f3e4f1148b0aa8422d128411ccd"
     )
+
+
+_KEYS = st.text('ab\u00e9\u65e5\U0001f600\x7f\x1b"\\/1e.', max_size=3)
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-9, 9) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda inner: st.lists(inner) | st.dictionaries(_KEYS, inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["nodes", "globals", "b"]), _ANY), st.booleans(), st.sampled_from([None, 1]))
+def test_the_quick_way_to_a_digest_leads_to_the_same(
+    body: dict[str, object], ascii_only: bool, indent: int | None
+) -> None:
+    document = parse_document(json.dumps(body, ensure_ascii=ascii_only, indent=indent).encode())
+    assert document.value == body
+    assert canonical_digest(document.value, plain=document.plain) == canonical_digest(document.value)
+
+
+@pytest.mark.parametrize("number", ["1.5", "-0.5", "1e5", "1E5", "-1e-5", "1234567890123456789", "9" * 64])
+@pytest.mark.parametrize("around", ['{"a":@}', '{"a":[@]}', '{"a":[1,@]}', '{"a":\n@}', '{"a": @ ,"b":1}'])
+def test_a_number_that_is_no_short_integer_is_never_taken_for_plain(number: str, around: str) -> None:
+    assert not parse_document(around.replace("@", number).encode()).plain
+    assert parse_document(around.replace("@", "-123").encode()).plain
+    assert parse_document(around.replace("@", f'"{number}"').encode()).plain, "in a string it is none"

@@ -8,7 +8,9 @@ import pytest
 
 from core.domain.errors import Gone
 from core.operations.deletions import IDEMPOTENCY_WINDOW
+from core.operations.undo import MOST_STORAGES
 from tests.support.machinery import Machinery
+from tests.support.storages import clear_values, keep_values
 from tests.support.tenants import Tenant
 from tests.worker.steps import READER, age, read, stage
 from worker.pruner import TOMBSTONE_KEEP, Pruner
@@ -81,3 +83,15 @@ async def test_keys_and_letter_counts_are_forgotten(tenant: Tenant, machinery: M
         await connection.execute("UPDATE mail_days SET day = day - 3")
     await pruner.run_once()
     assert (await count(tenant, "idempotency_keys"), await count(tenant, "mail_days")) == (0, 0)
+
+
+async def test_what_was_deleted_from_storages_goes_a_few_at_a_time(tenant: Tenant, pruner: Pruner) -> None:
+    flow = await tenant.make_flow()
+    for _ in range(MOST_STORAGES + 1):
+        await keep_values(tenant, flow, a="1")
+        await clear_values(tenant, flow)
+    assert (await pruner.run_once(), await count(tenant, "deleted_storages")) == (0, MOST_STORAGES + 1)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE deleted_storages SET purge_after = clock_timestamp()")
+    rounds = [await pruner.run_once() for _ in range(3)]
+    assert (rounds, await count(tenant, "deleted_storages")) == ([MOST_STORAGES, 1, 0], 0)

@@ -1,25 +1,59 @@
 -- name: insert_version
--- A new version. A taken name breaks flow_versions_name_key, which the caller sees as AlreadyExists.
-INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
+-- A new version with its place in its flow and its audit event, if the token that asks admits it, in one statement and
+-- one commit. Raising the flow's counter locks it, and looks at it again if somebody else had it. No row: the token
+-- opens nothing. No revision: it does not admit this, or sees no such flow, or the flow is of no class in $13. A taken name breaks flow_versions_name_key, which
+-- the caller sees as AlreadyExists, and uses up no number.
+WITH t AS (
+    SELECT * FROM open_token($1)
+), f AS (
+    UPDATE flows SET next_iteration = next_iteration + 1
+    FROM t
+    WHERE flows.id = $4 AND flows.company_id = t.company_id AND flows.application_id = t.application_id
+      AND t.application_id = $2 AND t.scopes && $3::text[] AND flows.removing_since IS NULL
+      AND flows.flow_class = ANY($13::text[])
+    RETURNING flows.*, t.id AS token_id
+), v AS (
+    INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body, digest,
+                               created_by_type, created_by_id, updated_by_type, updated_by_id)
+    SELECT company_id, id, next_iteration - 1, $5, $6, 'Inactive', $7, $8, $9, $10, $11, token_id, $11, token_id FROM f
+    RETURNING *
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
+    SELECT company_id, $11, created_by_id, $12, 'version.create', 'version', id, digest FROM v
+)
+SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM t LEFT JOIN (v CROSS JOIN f) ON true;
+
+-- name: insert_draft
+-- A flow's own content, with the first that is put in. The flow is locked and has none.
+INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest,
                            created_by_type, created_by_id, updated_by_type, updated_by_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $12)
+VALUES ($1, $2, $3, 'Draft', $4, $5, $6, $7, $6, $7)
 RETURNING *;
 
--- name: read_version_by_id
--- One version of a visible flow; the Draft is the flow's own content and has no address here.
-SELECT v.*, f.application_id, f.flow_class
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id
-WHERE v.id = $4 AND v.flow_id = $3 AND v.status <> 'Draft'
-  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
+-- name: show_version_by_id
+-- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token
+-- opens nothing. No revision: a visible flow with such a version is not there; the Draft has no address here.
+SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM open_token($1) t
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
+                 AND f.removing_since IS NULL
+LEFT JOIN flow_versions v ON v.id = $3 AND v.flow_id = f.id AND v.company_id = t.company_id AND v.status <> 'Draft';
 
--- name: read_version_by_name
--- The same by name.
-SELECT v.*, f.application_id, f.flow_class
+-- name: show_version_by_name
+-- The same by name, which a Draft does not have.
+SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM open_token($1) t
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
+                 AND f.removing_since IS NULL
+LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.name = $3 AND v.company_id = t.company_id;
+
+-- name: show_changed_version
+-- A version as its dialect shows it, after a change in the same transaction.
+SELECT /* shown */ ''::bytea AS shown
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id
-WHERE v.name = $4 AND v.flow_id = $3
-  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
+WHERE v.id = $2 AND v.company_id = $1;
 
 -- name: lock_version_by_id
 -- For a change of one version, after its flow was locked. Decide in a later statement: a wait here may end with
@@ -32,6 +66,12 @@ FOR NO KEY UPDATE;
 -- The same by name.
 SELECT id FROM flow_versions
 WHERE name = $3 AND flow_id = $2 AND company_id = $1
+FOR NO KEY UPDATE;
+
+-- name: lock_draft
+-- The same for the flow's own content.
+SELECT id FROM flow_versions
+WHERE flow_id = $2 AND company_id = $1 AND status = 'Draft'
 FOR NO KEY UPDATE;
 
 -- name: read_locked_version
@@ -129,7 +169,7 @@ UPDATE flow_versions
 SET notes = coalesce($3, notes), enabled = coalesce($4, enabled), revision = revision + 1,
     updated_at = clock_timestamp(), updated_by_type = $5, updated_by_id = $6
 WHERE id = $2 AND company_id = $1
-RETURNING *;
+RETURNING revision;
 
 -- name: preview_set
 -- What a bulk delete would match now, without writing anything: how many, how many of them are protected, and the
@@ -144,35 +184,35 @@ SELECT count(*) AS matched, count(*) FILTER (WHERE protected) AS protected,
        (SELECT array_agg(s.name ORDER BY s.id) FROM (SELECT id, name FROM matched ORDER BY id LIMIT $3) AS s) AS names
 FROM matched;
 
--- name: count_versions
--- How many versions there are to page through.
-SELECT count(*) FROM flow_versions v
-WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE;
-
--- name: list_versions
--- A page of a flow's versions that meet the query put in; the order, put in from SORTS, ends with the id so that
--- pages never overlap.
-SELECT * FROM flow_versions v
-WHERE v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND /* query */ TRUE
-ORDER BY /* order */ v.id
-LIMIT $3 OFFSET $4;
-
--- name: fix_set
--- Fixes the set of a bulk delete: what the compiled query, put in here, matches now. The flow is locked, so nothing
--- joins the set while it is read; a cut-off by highest id would be wrong, since ids commit out of order.
-INSERT INTO job_chunks (job_id, ordinal, version_ids, revisions)
-SELECT $1, ordinal, array_agg(id ORDER BY id), array_agg(revision ORDER BY id)
-FROM (
-    SELECT v.id, v.revision, ((row_number() OVER (ORDER BY v.id) - 1) / $4)::integer AS ordinal
+-- name: show_versions
+-- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in; their
+-- ids, in any order; how many there are in all; and what the token that asks may see. What has a name is no Draft. Versions are
+-- sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
+-- what is passed over is neither read nor shown. Only a page that is not the whole needs the count.
+SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found, page.items, page.size, page.ids,
+       CASE WHEN $4 = 0 AND page.size < $3 THEN page.size
+            ELSE (SELECT count(*) FROM flow_versions v
+                  WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE)
+       END AS total
+FROM open_token($1) t
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
+                 AND f.removing_since IS NULL
+LEFT JOIN LATERAL (
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           count(*) AS size, array_agg(v.id) AS ids
     FROM flow_versions v
-    WHERE v.company_id = $2 AND v.flow_id = $3 AND v.status <> 'Draft' AND /* query */ TRUE
-) AS numbered
-GROUP BY ordinal
-RETURNING cardinality(version_ids) AS size;
+    WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
+        SELECT v.id FROM flow_versions v
+        WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $3 OFFSET $4
+    ))
+) AS page ON f.id IS NOT NULL;
 
--- name: list_namesakes
--- A page of the versions of one name in all flows of an application that meet the query put in, in the order put in.
-SELECT v.*, f.flow_class
+-- name: show_namesakes
+-- A page of the versions of one name in all flows of an application that meet the query put in, as their dialect shows
+-- them, in the order put in.
+SELECT v.id, /* shown */ ''::bytea AS shown
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id
 WHERE v.company_id = $1 AND v.name = $3
@@ -181,7 +221,7 @@ ORDER BY /* order */ 1
 LIMIT $4 OFFSET $5;
 
 -- name: count_namesakes
--- How many list_namesakes has to page through.
+-- How many show_namesakes has to page through.
 SELECT count(*)
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id

@@ -1,8 +1,9 @@
 -- name: create_flow
 -- A flow is born without any version.
 INSERT INTO flows (company_id, application_id, name, description, flow_class, enabled,
-                   created_by_type, created_by_id, updated_by_type, updated_by_id, name_folded)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9)
+                   created_by_type, created_by_id, updated_by_type, updated_by_id,
+                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13, $14)
 RETURNING *, NULL::bigint AS deployed_version_id;
 
 -- name: read_flow
@@ -15,13 +16,21 @@ WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_s
 -- name: list_flows
 -- A page of the flows that meet the query put in, which may look at `d`, the deployed version, and `v`, the Draft; the
 -- order put in ends with the id so that pages never overlap.
-SELECT f.*, d.id AS deployed_version_id
+SELECT f.*, d.id AS deployed_version_id, v.body AS develop
 FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
 LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft'
 WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE
 ORDER BY /* order */ 1
 LIMIT $3 OFFSET $4;
+
+-- name: read_flow_with_develop
+-- The same with the body of its Draft, which can have megabytes: only for whoever is shown it.
+SELECT f.*, d.id AS deployed_version_id, w.body AS develop
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
+LEFT JOIN flow_versions w ON w.flow_id = f.id AND w.status = 'Draft'
+WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
 
 -- name: count_flows
 -- How many flows there are to page through, for a query that looks at nothing but the flow: joining the others as well
@@ -41,10 +50,17 @@ WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL A
 -- Tells an empty application from one that is not the caller's.
 SELECT id FROM applications WHERE id = $2 AND company_id = $1;
 
+-- name: read_constants
+-- What a query on the versions of a flow may ask that is the same for all of them, for the token that asks.
+SELECT f.name, f.flow_class, f.custom_node_supports
+FROM open_token($1) t
+JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
+            AND f.removing_since IS NULL;
+
 -- name: lock_flow
 -- Taken first by whatever creates, names, deploys, deletes or restores versions of the flow. It lets readers and
 -- foreign-key checks pass.
-SELECT id, name, flow_class, revision
+SELECT id, name, flow_class, custom_node_supports, revision
 FROM flows
 WHERE id = $3 AND company_id = $1 AND application_id = $2 AND removing_since IS NULL
 FOR NO KEY UPDATE;
@@ -63,13 +79,23 @@ UPDATE flows
 SET name = coalesce($3, name),
     enabled = coalesce($4, enabled),
     description = coalesce($5, description),
+    short_description = coalesce($8, short_description),
+    icon_data = coalesce($9, icon_data),
+    docs_url = coalesce($10, docs_url),
+    category = coalesce($11, category),
     revision = revision + 1,
     updated_at = clock_timestamp(),
     updated_by_type = $6,
     updated_by_id = $7,
-    name_folded = coalesce($8, name_folded)
+    name_folded = coalesce($12, name_folded)
 WHERE id = $2 AND company_id = $1
 RETURNING id;
+
+-- name: touch_flow
+-- Tells whoever has read the flow that its develop content is another one now.
+UPDATE flows
+SET revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
+WHERE id = $2 AND company_id = $1;
 
 -- name: hide_flow
 -- From this commit on no query finds the flow; its job moves it to deleted_flows at the end.
@@ -84,10 +110,12 @@ WITH moved AS (
 )
 INSERT INTO deleted_flows (id, company_id, application_id, job_id, name, description, flow_class, enabled,
                            next_iteration, revision, created_at, created_by_type, created_by_id,
-                           updated_by_type, updated_by_id, name_folded)
+                           updated_by_type, updated_by_id,
+                           short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
 SELECT id, company_id, application_id, $3, name, description, flow_class, enabled,
        next_iteration, revision, created_at, created_by_type, created_by_id,
-       updated_by_type, updated_by_id, name_folded
+       updated_by_type, updated_by_id,
+       short_description, icon_data, docs_url, category, custom_node_supports, name_folded
 FROM moved;
 
 -- name: restore_flow_of_job
@@ -96,15 +124,17 @@ WITH back AS (
     DELETE FROM deleted_flows WHERE job_id = $1 RETURNING *
 )
 INSERT INTO flows (id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision,
-                   created_at, created_by_type, created_by_id, updated_by_type, updated_by_id, name_folded)
+                   created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
+                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
 OVERRIDING SYSTEM VALUE
 SELECT id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision + 1,
-       created_at, created_by_type, created_by_id, updated_by_type, updated_by_id, name_folded
+       created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
+       short_description, icon_data, docs_url, category, custom_node_supports, name_folded
 FROM back;
 
 -- name: lock_flow_of_company
 -- The flow for a native address, which names no application; null in $3 means any of the company's.
-SELECT id, application_id, name, flow_class, revision
+SELECT id, application_id, name, flow_class, custom_node_supports, revision
 FROM flows
 WHERE id = $2 AND company_id = $1 AND ($3::bigint IS NULL OR application_id = $3) AND removing_since IS NULL
 FOR NO KEY UPDATE;

@@ -13,16 +13,29 @@ FROM unnest($2::bigint[], $3::text[], $4::text[]) AS left_over (version_id, name
 SELECT version_ids[$3:$4] AS version_ids, revisions[$3:$4] AS revisions
 FROM job_chunks WHERE job_id = $1 AND ordinal = $2;
 
--- name: fix_flow_set
--- Fixes the set for the removal of a whole flow: every version, the Draft included.
-INSERT INTO job_chunks (job_id, ordinal, version_ids, revisions)
-SELECT $1, ordinal, array_agg(id ORDER BY id), array_agg(revision ORDER BY id)
-FROM (
-    SELECT id, revision, ((row_number() OVER (ORDER BY id) - 1) / $4)::integer AS ordinal
-    FROM flow_versions WHERE company_id = $2 AND flow_id = $3
-) AS numbered
-GROUP BY ordinal
-RETURNING cardinality(version_ids);
+-- name: stage_with_set
+-- Fixes the set of a deletion, what the compiled query put in here matches now, and stages the job of it. The flow is
+-- locked, so nothing joins the set while it is read; a cut-off by highest id would be wrong, since ids commit out of
+-- order. The job is written last: its total is known by then, and it is as old as its acceptance.
+WITH number AS MATERIALIZED (
+    SELECT nextval('jobs_id_seq') AS id
+), chunk AS (
+    INSERT INTO job_chunks (job_id, ordinal, version_ids, revisions)
+    SELECT number.id, ordinal, array_agg(numbered.id ORDER BY numbered.id), array_agg(revision ORDER BY numbered.id)
+    FROM number, (
+        SELECT v.id, v.revision, ((row_number() OVER (ORDER BY v.id) - 1) / $10)::integer AS ordinal
+        FROM flow_versions v
+        WHERE v.company_id = $2 AND v.flow_id = $4 AND /* query */ TRUE
+    ) AS numbered
+    GROUP BY number.id, ordinal
+    RETURNING cardinality(version_ids) AS size
+)
+INSERT INTO jobs (id, public_id, company_id, application_id, flow_id, parent_id, kind, queue, arguments,
+                  requested_by_type, requested_by_id, total, deliver_at)
+OVERRIDING SYSTEM VALUE
+SELECT id, $1, $2, $3, $4, NULL, $5, $6, $7, $8, $9, (SELECT coalesce(sum(size), 0) FROM chunk), clock_timestamp()
+FROM number
+RETURNING id, total;
 
 -- name: list_items
 -- Items $2 to $3 of a job's set, counted from 0, in id order: what became of each, and what it was called as far as

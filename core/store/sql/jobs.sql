@@ -12,10 +12,6 @@ INSERT INTO jobs (public_id, company_id, application_id, flow_id, parent_id, kin
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'failed', clock_timestamp(), $11, $12)
 RETURNING id;
 
--- name: set_total
--- How many items the accepted set has; still the accepting transaction.
-UPDATE jobs SET total = $2 WHERE id = $1;
-
 -- name: serialize_relays
 -- One relay at a time may claim, so that the cap on running bulk jobs is exact. Released by the claim's commit, which
 -- need not reach the disk: losing it only repeats a delivery. Both in one round trip, since every job waits for it.
@@ -229,6 +225,16 @@ SELECT public_id FROM jobs WHERE undoes = $1;
 -- What watchers compare with what they last showed.
 SELECT id, revision FROM jobs WHERE id = ANY($1::bigint[]);
 
+-- name: give_up_undo
+-- An ended undo no longer stands for its deletion, which has only one; its arguments still name it.
+UPDATE jobs SET undoes = NULL WHERE id = $1 AND company_id = $2 AND finished_at IS NOT NULL;
+
 -- name: is_undoable
 -- Whether what the job deleted is still kept, by the database's clock; the job is locked, so the pruner waits.
 SELECT undo_until > clock_timestamp() AND purged_at IS NULL FROM jobs WHERE id = $1;
+
+-- name: read_origin_kind
+-- The kind of the job that this one takes back or tells about, or its own: what decides who may cancel it.
+SELECT coalesce(o.kind, j.kind) FROM jobs j
+LEFT JOIN jobs o ON o.id = coalesce(j.undoes, j.parent_id) AND o.company_id = j.company_id
+WHERE j.id = $2 AND j.company_id = $1;

@@ -17,11 +17,13 @@ UPDATE application_tokens SET revoked_at = clock_timestamp()
 WHERE id = $1 AND revoked_at IS NULL
 RETURNING company_id;
 
+-- name: set_token_active
+-- Switches a token off or on; a revoked one stays closed.
+UPDATE application_tokens SET active = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING company_id;
+
 -- name: find_application_token
--- Who a bearer token is, if it opens anything at all: not revoked, not inactive, not expired.
-SELECT id, company_id, application_id, scopes
-FROM application_tokens
-WHERE digest = $1 AND active AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp());
+-- Who a bearer token is, if it opens anything at all.
+SELECT id, company_id, application_id, scopes FROM open_token($1);
 
 -- name: create_api_key
 -- Stores a company's key by its digest.

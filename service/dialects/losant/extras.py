@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection
 
 import orjson
 
+from core.domain.templates import Template
 from core.operations.custom_nodes import find_custom_nodes
 from schemas.custom_nodes import render_custom_node
 from schemas.links import Linker
+from schemas.losant import LINKED_VERSION, SHOWN_VERSION
 from service.calls import Call
 
 
@@ -28,6 +30,11 @@ def links_of(call: Call, resource: str, flow_id: int = 0, thing_id: int = 0) -> 
     return linker_of(call, resource)(flow_id, thing_id)
 
 
+def version_template(call: Call) -> Template:
+    """How versions are shown: with their type and links if asked."""
+    return LINKED_VERSION if call.query["links"] else SHOWN_VERSION
+
+
 def _nothing(_flow_id: int = 0, _thing_id: int = 0) -> bytes:
     return b""
 
@@ -37,6 +44,6 @@ async def custom_nodes_of(call: Call, *, version_ids: Collection[int] = (), flow
     if not call.query["include_custom_nodes"]:
         return b""
     found = await find_custom_nodes(
-        call.principal, call.database, call.hex_id("applicationId"), version_ids=version_ids, flow_ids=flow_ids
+        call.caller, call.database, call.hex_id("applicationId"), version_ids=version_ids, flow_ids=flow_ids
     )
     return orjson.dumps({"customNodes": [render_custom_node(node) for node in found]})[1:-1]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import orjson
 
 from core.domain import languages
+from core.domain.contents import DevelopChange, pick
 from core.domain.etags import render_etag
-from core.domain.flows import Flow, FlowChange
+from core.domain.flows import Flow, FlowChange, PaletteEntry
 from core.domain.identifiers import hex_id, parse_hex_id
 from core.operations import deletions, flows, versions
 from core.operations.custom_nodes import list_palette
 from schemas.custom_nodes import render_custom_node
-from schemas.losant import joined, render_flow, render_list, render_version
+from schemas.losant import joined, render_flow, render_page
 from service.calls import Answer, Call
-from service.dialects.losant.extras import custom_nodes_of, linker_of, links_of
+from service.dialects.losant.extras import custom_nodes_of, linker_of, links_of, version_template
 from service.dialects.losant.lists import envelope_of, order_of, selection_of
 
 
@@ -38,10 +39,10 @@ async def list_flows(call: Call) -> Answer:
     )
     custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id for flow in found])
     link = linker_of(call, "flow")
-    envelope = envelope_of(call, total, applicationId=hex_id(application_id))
+    envelope = envelope_of(call, len(found), total, applicationId=hex_id(application_id))
     if not call.query.get("query"):  # what a query has narrowed is of no single class
         envelope["flowClass"] = call.query["flow_class"]
-    page = render_list([joined(render_flow(flow), link(flow.id)) for flow in found], **envelope)
+    page = render_page(b",".join([joined(render_flow(flow), link(flow.id)) for flow in found]), **envelope)
     return Answer(200, joined(page, links_of(call, "flows"), custom_nodes))
 
 
@@ -49,17 +50,18 @@ async def list_namesakes(call: Call) -> Answer:
     """The versions of one name. `develop` and `default` name none."""
     application_id = application_of(call)
     selection = await selection_of(call, languages.NAMESAKES)
-    found, total = await versions.list_namesakes(
-        call.principal, call.database, application_id, call.query["version"], selection, order_of(call)
+    found = await versions.show_namesakes(
+        call.principal,
+        call.database,
+        application_id,
+        call.query["version"],
+        selection,
+        order_of(call),
+        version_template(call),
     )
-    custom_nodes = await custom_nodes_of(call, version_ids=[version.id for version, _ in found])
-    link = linker_of(call, "flowVersion")
-    items = [
-        joined(render_version(version, application_id, flow_class), link(version.flow_id, version.id))
-        for version, flow_class in found
-    ]
-    page = render_list(items, **envelope_of(call, total, applicationId=hex_id(application_id)))
-    return Answer(200, joined(page, links_of(call, "flowsByVersion"), custom_nodes))
+    custom_nodes = await custom_nodes_of(call, version_ids=found.ids)
+    envelope = envelope_of(call, len(found.ids), found.total, applicationId=hex_id(application_id))
+    return Answer(200, joined(render_page(found.items, **envelope), links_of(call, "flowsByVersion"), custom_nodes))
 
 
 async def read_palette(call: Call) -> Answer:
@@ -78,6 +80,9 @@ async def create_flow(call: Call) -> Answer:
         description=call.body.get("description"),
         flow_class=call.body.get("flow_class", "cloud"),
         enabled=call.body.get("enabled", True),
+        palette=_palette(call),
+        custom_node_supports=call.body.get("custom_node_supports"),
+        develop=_develop(call),
     )
     return await _answer(call, 201, flow)
 
@@ -96,6 +101,8 @@ async def change_flow(call: Call) -> Answer:
         description=call.body.get("description"),
         deploy=None if default is None else parse_hex_id(default) or 0,
         undeploy="default_version_id" in call.body and default is None,
+        palette=_palette(call),
+        develop=_develop(call),
     )
     flow = await flows.change_flow(
         call.principal, call.database, application_of(call), flow_of(call), change, etag=call.if_match
@@ -122,3 +129,18 @@ async def _answer(call: Call, status: int, flow: Flow) -> Answer:
     custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id])
     shown = joined(render_flow(flow), links_of(call, "flow", flow.id), custom_nodes)
     return Answer(status, shown, {"ETag": render_etag(flow.revision)})
+
+
+def _palette(call: Call) -> PaletteEntry:
+    """An icon of null takes the icon back."""
+    body = call.body
+    icon = (body["icon_data"] or "") if "icon_data" in body else None
+    return PaletteEntry(body.get("short_description"), icon, body.get("docs_url"), body.get("category"))
+
+
+def _develop(call: Call) -> DevelopChange | None:
+    """What the request says about develop; None if it says nothing."""
+    given = pick(call.document)
+    if not given.value:
+        return None
+    return DevelopChange(given, len(call.raw_body), strict=call.query["strict"], keep=call.service.keep)

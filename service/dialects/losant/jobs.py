@@ -7,7 +7,7 @@ import orjson
 from core.domain import languages
 from core.domain.identifiers import hex_id
 from core.operations import jobs
-from schemas.losant import joined, render_job_log, render_list
+from schemas.losant import joined, render_job_log, render_page
 from service.calls import Answer, Call
 from service.dialects.losant.extras import linker_of, links_of
 from service.dialects.losant.flows import application_of
@@ -21,10 +21,11 @@ async def list_job_logs(call: Call) -> Answer:
         call.principal, call.database, application_id, selection, order_of(call)
     )
     link = linker_of(call, "applicationJobLog")
-    envelope = envelope_of(call, total, applicationId=hex_id(application_id))
+    envelope = envelope_of(call, len(found), total, applicationId=hex_id(application_id))
     if call.query.get("query"):
         envelope["query"] = orjson.Fragment(call.query["query"])
-    page = render_list([joined(orjson.dumps(render_job_log(job)), link(0, job.id)) for job in found], **envelope)
+    items = [joined(orjson.dumps(render_job_log(job)), link(0, job.id)) for job in found]
+    page = render_page(b",".join(items), **envelope)
     return Answer(200, joined(page, links_of(call, "applicationJobLogs")))
 
 

@@ -18,7 +18,8 @@ from core.domain.query import (
     parse_query,
 )
 from core.store.lists import Order
-from service.calls import Call, computed
+from core.threads import computed
+from service.calls import Call
 
 
 def order_of(call: Call) -> Order:
@@ -56,11 +57,12 @@ async def entries_of(call: Call, language: Language) -> Combination:
     return EVERYTHING if query is None else query
 
 
-def envelope_of(call: Call, total: int, **more: Any) -> dict[str, Any]:
+def envelope_of(call: Call, count: int, total: int, **more: Any) -> dict[str, Any]:
     """What a list tells beside its items; `filter` and `filterField` only when they were given."""
     query = call.query
     given = {"filter": "filter", "filterField": "filter_field"}
     return {
+        "count": count,
         "totalCount": total,
         "perPage": query["per_page"],
         "page": query["page"],

@@ -8,12 +8,13 @@ from core.domain.errors import Invalid
 from core.domain.etags import render_etag
 from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING, Glob, Selection, parse_query
-from core.domain.versions import NewVersion, Version, VersionChange
+from core.domain.versions import NewVersion, VersionChange
 from core.operations import deletions, versions
+from core.threads import computed
 from schemas.lists import MOST_QUERY
-from schemas.losant import content_of, joined, render_list, render_version
-from service.calls import Answer, Call, computed
-from service.dialects.losant.extras import custom_nodes_of, linker_of, links_of
+from schemas.losant import content_of, joined, render_page
+from service.calls import Answer, Call
+from service.dialects.losant.extras import custom_nodes_of, links_of, version_template
 from service.dialects.losant.flows import application_of, flow_of
 from service.dialects.losant.lists import envelope_of, order_of, query_of
 from service.keys import idempotency_key
@@ -28,16 +29,16 @@ def version_of(call: Call) -> str:
 
 async def list_versions(call: Call) -> Answer:
     application_id, flow_id = application_of(call), flow_of(call)
-    found, total, flow_class = await versions.list_versions(
-        call.principal, call.database, application_id, flow_id, await _selection(call), order_of(call)
+    found = await versions.show_versions(
+        call.claim, call.database, flow_id, await _selection(call), order_of(call), version_template(call)
     )
-    custom_nodes = await custom_nodes_of(call, version_ids=[version.id for version in found])
-    link = linker_of(call, "flowVersion")
-    items = [
-        joined(render_version(version, application_id, flow_class), link(flow_id, version.id)) for version in found
-    ]
-    page = render_list(items, **envelope_of(call, total, applicationId=hex_id(application_id), flowId=hex_id(flow_id)))
-    return Answer(200, joined(page, links_of(call, "flowVersions", flow_id), custom_nodes))
+    custom_nodes = await custom_nodes_of(call, version_ids=found.ids)
+    envelope = envelope_of(
+        call, len(found.ids), found.total, applicationId=hex_id(application_id), flowId=hex_id(flow_id)
+    )
+    return Answer(
+        200, joined(render_page(found.items, **envelope), links_of(call, "flowVersions", flow_id), custom_nodes)
+    )
 
 
 async def _selection(call: Call) -> Selection:
@@ -53,40 +54,36 @@ async def create_version(call: Call) -> Answer:
         name=call.body["version"],
         enabled=call.body.get("enabled", True),
         notes=call.body.get("notes"),
-        content=await computed(len(call.raw_body), lambda: content_of(call.document)),
+        content=await computed(len(call.raw_body), lambda: content_of(call.document, strict=call.query["strict"])),
     )
-    version, flow = await versions.create_version(
-        call.principal,
-        call.database,
-        application_of(call),
-        flow_of(call),
-        new,
-        replace=call.query["allow_replacement"],
-        keep=call.service.keep,
-        etag=call.if_match,
-    )
-    return await _answer(call, 201, version, flow.flow_class)
+    asked = (call.claim, call.database, flow_of(call), new, version_template(call))
+    if call.query["allow_replacement"]:
+        shown = await versions.keep_version(*asked, keep=call.service.keep, etag=call.if_match)
+    else:
+        shown = await versions.create_version(*asked, etag=call.if_match)
+    return await _answer(call, 201, shown)
 
 
 async def read_version(call: Call) -> Answer:
-    version, flow_class = await versions.read_version(
-        call.principal, call.database, application_of(call), flow_of(call), version_of(call)
+    shown = await versions.show_version(
+        call.claim, call.database, flow_of(call), version_of(call), version_template(call)
     )
-    return await _answer(call, 200, version, flow_class)
+    return await _answer(call, 200, shown)
 
 
 async def change_version(call: Call) -> Answer:
     change = VersionChange(notes=call.body.get("notes"), enabled=call.body.get("enabled"))
-    version, flow_class = await versions.change_version(
+    shown = await versions.change_version(
         call.principal,
         call.database,
         application_of(call),
         flow_of(call),
         version_of(call),
         change,
+        version_template(call),
         etag=call.if_match,
     )
-    return await _answer(call, 200, version, flow_class)
+    return await _answer(call, 200, shown)
 
 
 async def delete_version(call: Call) -> Answer:
@@ -137,12 +134,10 @@ async def _preview(call: Call, request: deletions.DeletionRequest) -> Answer:
     return Answer(200, {"matched": preview.matched, "protected": preview.protected, "sample": sample})
 
 
-async def _answer(call: Call, status: int, version: Version, flow_class: str) -> Answer:
+async def _answer(call: Call, status: int, shown: versions.Shown) -> Answer:
     """One version with all it was asked for."""
-    custom_nodes = await custom_nodes_of(call, version_ids=[version.id])
-    links = links_of(call, "flowVersion", version.flow_id, version.id)
-    shown = joined(render_version(version, application_of(call), flow_class), links, custom_nodes)
-    return Answer(status, shown, {"ETag": render_etag(version.revision)})
+    custom_nodes = await custom_nodes_of(call, version_ids=[shown.id])
+    return Answer(status, joined(shown.text, custom_nodes), {"ETag": render_etag(shown.revision)})
 
 
 def _request(call: Call) -> deletions.DeletionRequest:

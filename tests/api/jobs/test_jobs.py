@@ -394,6 +394,40 @@ async def test_the_removal_of_a_flow_cannot_be_cancelled(
     assert await tenant.names(flow) == []
 
 
+async def test_what_follows_from_a_job_is_stopped_by_whoever_may_enqueue_that_job(
+    anonymous: Api, tenant: Tenant, machinery: Machinery, database: Database
+) -> None:
+    """A token of the other kind may look at an undo and a letter, but neither stop them nor begin them."""
+    of_versions = anonymous.as_(f"Bearer {(await tenant.make_token('flowVersions.delete')).secret}")
+    of_flows = anonymous.as_(f"Bearer {(await tenant.make_token('flow.delete')).secret}")
+    name = await accept(tenant, email="ops@example.com")
+    await machinery.step()
+    (letter,) = (await read(of_versions, name))["notifications"]
+    assert_answer(await of_flows.post(f"{JOBS}/{name}/undo"), 404, UNKNOWN)
+    undoing = (await of_versions.post(f"{JOBS}/{name}/undo")).json["jobId"]
+
+    for following in (letter["job"], undoing):
+        assert (await read(of_flows, following))["status"] == "queued"
+        async with unchanged(database):
+            answer = await of_flows.post(f"{JOBS}/{following}/cancel")
+        assert_answer(answer, 403, {"message": "The token's scope does not include this operation."})
+        assert (await of_versions.post(f"{JOBS}/{following}/cancel")).json["data"]["status"] == "cancelled"
+
+
+async def test_the_undo_of_a_flows_removal_is_stopped_by_whoever_may_remove_flows(
+    anonymous: Api, tenant: Tenant, machinery: Machinery
+) -> None:
+    of_versions = anonymous.as_(f"Bearer {(await tenant.make_token('flowVersions.delete')).secret}")
+    of_flows = anonymous.as_(f"Bearer {(await tenant.make_token('flow.delete')).secret}")
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 2)
+    removal = (await of_flows.delete(flow_path(tenant, flow))).headers["Location"]
+    await machinery.drain()
+    undoing = (await of_flows.post(f"{removal}/undo")).json["jobId"]
+    assert (await of_versions.post(f"{JOBS}/{undoing}/cancel")).status == 403
+    assert (await of_flows.post(f"{JOBS}/{undoing}/cancel")).json["data"]["status"] == "cancelled"
+
+
 async def test_cancelling_takes_no_body_and_minds_none(api: Api, tenant: Tenant) -> None:
     for raw in (b"", b"{}", b"nonsense"):
         name = await accept(tenant)

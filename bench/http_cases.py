@@ -1,0 +1,104 @@
+"""What is asked of the API and of its peers. Another case is another entry of CASES."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONNECTIONS = 64
+
+FLOWS = 64
+"""Flows that versions are created in: one a connection, so that hardly any two wait for the same lock."""
+
+LEAST_RATIO = 0.80
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question, in our words and in those of the peers, and its targets.
+
+    In both addresses {…} stands for what the bench put there (bench/contestants.py), {n} for a number from 1 to
+    `different`.
+    """
+
+    name: str
+    ours: str
+    peers: str
+    requests: int
+    """In a round, some seconds' worth."""
+    connections: int = CONNECTIONS
+    different: int = 1
+    flows: int = 0
+    """The requests are POSTs that create a version each, in so many flows by turns ({own}). 0: they are GETs."""
+    label: str = "version"
+    """The member that names an item in every answer."""
+    least_ratio: float | None = None
+    """Our requests a second, at least, as a share of the bare server's. None: for information."""
+    most_p99_seconds: float | None = None
+
+    @property
+    def method(self) -> str:
+        return "POST" if self.flows else "GET"
+
+    @property
+    def status(self) -> int:
+        """What every answer must have."""
+        return 201 if self.flows else 200
+
+
+FIRST_PAGE = Case(
+    "page 0 of 200",
+    ours="/applications/{application}/flows/{long}/versions?perPage=100&page=0",
+    peers="/flows/{long}/versions?perPage=100&page=0",
+    requests=300,
+)
+LAST_PAGE = Case(
+    "page 199 of 200",
+    ours="/applications/{application}/flows/{long}/versions?perPage=100&page=199",
+    peers="/flows/{long}/versions?perPage=100&page=199",
+    requests=300,
+)
+
+CASES = (
+    Case(
+        "one of 2 kB",
+        ours="/applications/{application}/flows/{full}/versions/v{n}",
+        peers="/flows/{full}/versions/v{n}",
+        requests=6_000,
+        different=100,
+        least_ratio=LEAST_RATIO,
+        most_p99_seconds=0.040,
+    ),
+    Case(
+        "100 without bodies",
+        ours="/applications/{application}/flows/{lean}/versions?perPage=100",
+        peers="/flows/{lean}/versions?perPage=100",
+        requests=1_500,
+        least_ratio=LEAST_RATIO,
+        most_p99_seconds=0.100,
+    ),
+    Case(
+        "100 of 2 kB",
+        ours="/applications/{application}/flows/{full}/versions?perPage=100",
+        peers="/flows/{full}/versions?perPage=100",
+        requests=1_000,
+        least_ratio=LEAST_RATIO,
+    ),
+    FIRST_PAGE,
+    LAST_PAGE,
+    Case(
+        f"create in {FLOWS} flows",
+        ours="/applications/{application}/flows/{own}/versions",
+        peers="/flows/{own}/versions",
+        requests=4_000,
+        flows=FLOWS,
+        least_ratio=LEAST_RATIO,
+    ),
+    # All take turns here: whoever writes versions of a flow holds its row, so that the ordinals have no gaps.
+    Case(
+        "create in one flow",
+        ours="/applications/{application}/flows/{own}/versions",
+        peers="/flows/{own}/versions",
+        requests=1_000,
+        flows=1,
+    ),
+)
