@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 
 from cli.target import operator
 from core.domain.access import Principal
-from core.domain.errors import Unauthenticated
+from core.domain.errors import NotFound, Unauthenticated
 from core.domain.identifiers import hex_id, parse_hex_id
 from core.operations import access, flows
 from core.operations.stories import read_webhook_secrets
@@ -80,9 +81,9 @@ class _Seed:
     async def flow(self, name: str) -> int:
         """The flow the file names, if it is still there; else an empty one of the cloud class."""
         number = parse_hex_id(self._known.get(name, ""))
-        found, _ = await flows.list_flows(self._principal, self._database, self._application_id, page=0, per_page=1000)
-        if number is not None and any(flow.id == number for flow in found):
-            return number
+        if number is not None:
+            with suppress(NotFound):
+                return (await flows.read_flow(self._principal, self._database, self._application_id, number)).id
         made = await flows.create_flow(
             self._principal,
             self._database,

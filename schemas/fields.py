@@ -139,13 +139,16 @@ def load(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parameters(schema: Schema) -> Callable[[Mapping[str, str]], Mapping[str, Any]]:
-    """A reader of query strings: what `load` makes of them, without its work for a request that names none of ours."""
+    """A reader of query strings: what `load` makes of them, without its work for a request that names none of ours.
+
+    `name[0][type]` is a part of `name`.
+    """
     known = frozenset(field.data_key or name for name, field in schema.fields.items())
     required = any(field.required for field in schema.fields.values())
     defaults = None if required else load(schema, {})
 
     def read(given: Mapping[str, str]) -> Mapping[str, Any]:
-        if defaults is not None and known.isdisjoint(given):
+        if defaults is not None and known.isdisjoint(name.partition("[")[0] for name in given):
             return defaults
         return load(schema, dict(given))
 
@@ -176,7 +179,8 @@ _WORDINGS = {
 
 def milliseconds(instant: datetime) -> str:
     """An instant as Losant writes it: 2026-11-21T10:00:00.000Z."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def microseconds(instant: datetime | None) -> str | None:

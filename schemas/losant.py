@@ -11,35 +11,25 @@ from typing import Any
 import orjson
 from marshmallow import fields
 
-from core.domain import templates
+from core.domain import job_log, templates
 from core.domain.contents import DEVELOP_LISTS, new_content
 from core.domain.documents import Document
 from core.domain.flow_classes import EXPERIENCE, FLOW_CLASSES
 from core.domain.flows import MOST_DESCRIPTION, Flow
 from core.domain.flows import MOST_NAME as MOST_FLOW_NAME
 from core.domain.identifiers import hex_id
-from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.jobs import Job, JobStatus
 from core.domain.storage import MOST_KEY, StorageUse
-from core.domain.templates import Given, Hole, Template
+from core.domain.templates import Given, Hole, Part, Template
 from core.domain.versions import MOST_NAME, MOST_NOTES, Content
 from schemas.contents import CUSTOM_NODE_CONFIG, GLOBAL, MOST_TEXT, NODE, TRIGGER, VERSION
-from schemas.fields import Body, Count, Flag, Form, HexId, Mapped, Query, QueryFlag, Text, Word, milliseconds
+from schemas.custom_nodes import render_looks
+from schemas.fields import Body, Flag, Form, HexId, Mapped, Query, QueryFlag, Text, Word, milliseconds
+from schemas.links import place_links
 from schemas.shapes import ListOf, Record
-
-MOST_PAGE = 1_000
-"""Rows of one page; Losant's own CLI asks for this many."""
-
-LAST_PAGE = 999_999_999
-"""Pages are counted from 0 and end where the digits a client may send end."""
-
-MOST_QUERY = 262_144
-"""Characters of a query in the address or in a body. The bounds on its conditions would allow no more anyway."""
 
 MOST_AGENT_VERSION = 64
 """Characters of three numbers; the contract sets no bound."""
-
-DIRECTIONS = ("asc", "desc", "ASC", "DESC", "")
-
 
 ICON = Form(r"data:image/(?:jpg|jpeg|png|svg\+xml);base64,[0-9a-zA-Z+/=]*", "a JPEG, PNG or SVG as base64 data URI")
 
@@ -95,19 +85,6 @@ class FlowVersionsDeletePost(Body):
     callback_url = Text(least=1, most=1024, data_key="callbackUrl")
 
 
-class FlowsQuery(Query):
-    page = Count(least=0, most=LAST_PAGE, load_default=0)
-    per_page = Count(least=1, most=MOST_PAGE, load_default=100, data_key="perPage")
-
-
-class VersionsQuery(FlowsQuery):
-    sort_field = Word("version", "id", "creationDate", "lastUpdated", load_default="version", data_key="sortField")
-    sort_direction = Word(*DIRECTIONS, load_default="asc", data_key="sortDirection")
-    filter_field = Word("version", data_key="filterField")
-    filter = Text(most=1024)
-    query = Text(most=MOST_QUERY)
-
-
 class FlowVersionPatch(Body):
     notes = Text(most=MOST_NOTES)
     enabled = Flag()
@@ -115,19 +92,6 @@ class FlowVersionPatch(Body):
 
 class DeletionQuery(Query):
     dry_run = QueryFlag(load_default=False, data_key="dryRun")
-
-
-class ContentQuery(Query):
-    strict = QueryFlag(load_default=False, data_key="strictValidation")
-
-
-class VersionPostQuery(ContentQuery):
-    allow_replacement = QueryFlag(load_default=False, data_key="allowReplacement")
-
-
-class JobLogsQuery(FlowsQuery):
-    sort_field = Word("runQueuedAt", load_default="runQueuedAt", data_key="sortField")
-    sort_direction = Word(*DIRECTIONS, load_default="asc", data_key="sortDirection")
 
 
 EMPTY_DEVELOP = "{" + ",".join(f'"{name}":[]' for name in DEVELOP_LISTS) + "}"
@@ -156,20 +120,16 @@ def render_flow(flow: Flow) -> bytes:
         shown["description"] = flow.description
     if flow.deployed_version_id is not None:
         shown["defaultVersionId"] = hex_id(flow.deployed_version_id)
-    shown |= _palette(flow)
+    shown |= render_looks(flow)
+    if flow.custom_node_supports is not None:
+        shown["customNodeSupports"] = flow.custom_node_supports
     return orjson.dumps(shown)[:-1] + b"," + (flow.develop or EMPTY_DEVELOP)[1:].encode()
 
 
-def _palette(flow: Flow) -> dict[str, Any]:
-    """What a custom node shows of itself. An empty icon or category is none, and the answer's schema has neither."""
-    given = {
-        "shortDescription": flow.short_description,
-        "iconData": flow.icon_data or None,
-        "docsUrl": flow.docs_url,
-        "category": flow.category or None,
-        "customNodeSupports": flow.custom_node_supports,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def joined(text: bytes, *members: bytes) -> bytes:
+    """A rendered object with more members, each rendered as members are, without braces; b"" is none."""
+    more = [b"," + one for one in members if one]
+    return b"".join([text[:-1], *more, b"}"]) if more else text
 
 
 def _hex(column: str) -> Hole:
@@ -186,7 +146,7 @@ def _author(prefix: str, column: str) -> Given:
     return Given(f"{column}_type", shown, being="apiToken")
 
 
-SHOWN_VERSION = Template((
+_VERSION: tuple[Part, ...] = (
     '{"id":"', _hex("id"),
     '","flowVersionId":"', _hex("id"),
     '","flowId":"', _hex("flow_id"),
@@ -200,9 +160,15 @@ SHOWN_VERSION = Template((
     ',"flowClass":', Hole("flow_class", templates.Form.JSON),
     ',"enabled":', Hole("enabled", templates.Form.JSON),
     Given("notes", (',"notes":', Hole("notes", templates.Form.JSON))),
-    ",", Hole("body", templates.Form.MEMBERS),
-))  # fmt: skip
+    ",",
+)  # fmt: skip
+_BODY = Hole("body", templates.Form.MEMBERS)
+
+SHOWN_VERSION = Template((*_VERSION, _BODY))
 """A version: its body is joined on as it was sent, never parsed and written again."""
+
+LINKED_VERSION = Template((*_VERSION, *place_links("flowVersion", thing="id"), ",", _BODY))
+"""The same with its type and its links, for whom the official clients always ask."""
 
 
 def render_page(items: bytes, **envelope: Any) -> bytes:
@@ -210,37 +176,22 @@ def render_page(items: bytes, **envelope: Any) -> bytes:
     return b'{"items":[' + items + b"]," + orjson.dumps(envelope)[1:]
 
 
-_JOB_STATUSES = {
-    JobStatus.QUEUED: "queued",
-    JobStatus.IN_PROGRESS: "inProgress",
-    JobStatus.COMPLETED: "completed",
-    JobStatus.FAILED: "failed",
-    JobStatus.ERRORED: "errored",
-    JobStatus.CANCELLED: "failed",
-}
-
-_JOB_NAMES = {
-    JobKind.DELETE_VERSIONS: "Bulk delete of flow versions",
-    JobKind.DELETE_FLOW: "Removal of a flow",
-}
-
-
 def render_job_log(job: Job) -> dict[str, Any]:
     """A job as an entry of the application's job log. Its schema has no flow, so the resource is the application."""
     assert job.application_id is not None, "every deletion belongs to an application"
     application = hex_id(job.application_id)
-    status = _JOB_STATUSES[job.status]
+    status = job_log.STATUSES[job.status]
     shown: dict[str, Any] = {
         "id": hex_id(job.id),
         "jobId": hex_id(job.id),
-        "name": _JOB_NAMES[job.kind],
+        "name": job_log.NAMES[job.kind],
         "applicationId": application,
         "runQueuedAt": milliseconds(job.created_at),
         "status": status,
         "requestedByType": "apiToken" if job.requested_by_type == "apiToken" else "system",
         "ownerType": "application",
         "ownerId": application,
-        "resourceType": "application",
+        "resourceType": job_log.RESOURCE_TYPE,
         "resourceId": application,
         "progress": {"completed": job.done, "total": job.total, "status": status},
         "input": _job_input(job),

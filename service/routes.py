@@ -11,6 +11,7 @@ from marshmallow import Schema
 from core.domain.access import Need
 from core.domain.errors import PenstockError
 from schemas import jobs as job_shapes
+from schemas import lists
 from schemas import losant as shapes
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
@@ -77,19 +78,29 @@ _S = _A + "/flows/{flowId}/storage"
 _L, _N = Dialect.LOSANT, Dialect.NATIVE
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, shapes.FlowsQuery),
+    Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, lists.FlowsQuery),
     Route(
-        "POST", f"{_A}/flows", losant_flows.create_flow, _L, _writes("flows.post"), 201, shapes.ContentQuery,
-        shapes.FlowPost,
+        "POST", f"{_A}/flows", losant_flows.create_flow, _L, _writes("flows.post"), 201,
+        lists.WritingQuery, shapes.FlowPost,
     ),
-    Route("GET", f"{_A}/flows/{{flowId}}", losant_flows.read_flow, _L, _reads("flow.get"), 200),
+    # Before the address of one flow, which would take these words for ids.
+    Route(
+        "GET", f"{_A}/flows/version", losant_flows.list_namesakes, _L, _reads("flows.getByVersion"), 200,
+        lists.NamesakesQuery,
+    ),
+    Route(
+        "GET", f"{_A}/flows/palette", losant_flows.read_palette, _L, _reads("flows.palette"), 200, lists.LinkedQuery
+    ),
+    Route(
+        "GET", f"{_A}/flows/{{flowId}}", losant_flows.read_flow, _L, _reads("flow.get"), 200, lists.ContentQuery
+    ),
     Route(
         "PATCH", f"{_A}/flows/{{flowId}}", losant_flows.change_flow, _L, _writes("flow.patch"), 200,
-        shapes.ContentQuery, shapes.FlowPatch,
+        lists.WritingQuery, shapes.FlowPatch,
     ),
     Route("DELETE", f"{_A}/flows/{{flowId}}", losant_flows.delete_flow, _L, _writes("flow.delete"), 200),
     Route(
-        "GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, shapes.VersionsQuery, claims=True
+        "GET", _V, losant_versions.list_versions, _L, _reads("flowVersions.get"), 200, lists.VersionsQuery, claims=True
     ),
     Route("GET", _S, losant_storage.read_storage, _L, _reads("flow.getStorageEntries"), 200),
     Route(
@@ -101,27 +112,31 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST", _V, losant_versions.create_version, _L, _writes("flowVersions.post"), 201,
-        shapes.VersionPostQuery, shapes.FlowVersionPost, claims=True,
+        lists.VersionPostQuery, shapes.FlowVersionPost, claims=True,
     ),
     Route(
         "POST", f"{_V}/delete", losant_versions.delete_versions, _L, _writes("flowVersions.delete"), 202,
         shapes.DeletionQuery, shapes.FlowVersionsDeletePost,
     ),
     Route(
-        "GET", f"{_V}/{{flowVersionId}}", losant_versions.read_version, _L, _reads("flowVersion.get"), 200, claims=True
+        "GET", f"{_V}/{{flowVersionId}}", losant_versions.read_version, _L, _reads("flowVersion.get"), 200,
+        lists.ContentQuery, claims=True,
     ),
     Route(
         "PATCH", f"{_V}/{{flowVersionId}}", losant_versions.change_version, _L, _writes("flowVersion.patch"), 200,
-        body=shapes.FlowVersionPatch,
+        lists.ContentQuery, shapes.FlowVersionPatch,
     ),
     Route(
         "DELETE", f"{_V}/{{flowVersionId}}", losant_versions.delete_version, _L, _writes("flowVersion.delete"), 200
     ),
     Route(
         "GET", f"{_A}/jobLogs", losant_jobs.list_job_logs, _L, _reads("applicationJobLogs.get"), 200,
-        shapes.JobLogsQuery,
+        lists.JobLogsQuery,
     ),
-    Route("GET", f"{_A}/jobLogs/{{jobId}}", losant_jobs.read_job_log, _L, _reads("applicationJobLog.get"), 200),
+    Route(
+        "GET", f"{_A}/jobLogs/{{jobId}}", losant_jobs.read_job_log, _L, _reads("applicationJobLog.get"), 200,
+        lists.LinkedQuery,
+    ),
     Route("GET", "/api/v1/jobs", native_jobs.list_jobs, _N, None, 200, job_shapes.JobsQuery),
     Route("GET", "/api/v1/jobs/{job}", native_jobs.read_job, _N, None, 200),
     Route("POST", "/api/v1/jobs/{job}/cancel", native_jobs.cancel_job, _N, None, 200),

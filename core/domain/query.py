@@ -1,8 +1,9 @@
-"""Losant's advanced query for versions: parsed, bounded, and turned into a small tree.
+"""Losant's advanced query: parsed, bounded, and turned into a small tree.
 
-`core/store/predicates.py` compiles the tree to SQL. Several keys of one object must all hold; without members `$and`
-and `$or` match everything, `$nor` nothing. Comparisons follow types, and null equals what is not there: a number
-equals no name, and differs from every name.
+One language for all lists; which fields there are is a table in `languages.py`. `core/store/predicates.py` compiles the
+tree to SQL. Several keys of one object must all hold; without members `$and` and `$or` match everything, `$nor`
+nothing. Comparisons follow types, and null equals what is not there: a number equals no name, and differs from every
+name.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TypeAlias
 from core.domain.documents import Json, member_path
 from core.domain.errors import Invalid
 from core.domain.identifiers import LARGEST_ID, is_hex_id
+from core.domain.languages import VERSIONS, Kind, Language
 
 MOST_QUERY_DEPTH = 8
 """Groups inside groups, the query itself being the first. People write two or three."""
@@ -75,7 +77,7 @@ _TEXTS = (Operator.STARTS_WITH, Operator.ENDS_WITH, Operator.CONTAINS)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison. For `id` the operands are numbers, and LARGEST_ID + 1 stands for any id beyond; for dates they
+    """One comparison. For ids the operands are numbers, and LARGEST_ID + 1 stands for any id beyond; for dates they
     are whole milliseconds since 1970."""
 
     field: str
@@ -101,31 +103,40 @@ class Combination:
     members: tuple[Node, ...]
 
 
-Node: TypeAlias = Condition | Match | Combination
-
-
 @dataclass(frozen=True, slots=True)
 class Glob:
     """Losant's `filter`: the whole name, where `*` is any text and everything else is itself, in this very case."""
 
     text: str
+    field: str = "version"
 
+
+@dataclass(frozen=True, slots=True)
+class TriggerFilter:
+    """Losant's `triggerFilter`: whether what a flow runs by default, else its develop content, has a trigger that fits
+    one of these pairs of a type and a key. None fits any."""
+
+    wanted: tuple[tuple[str | None, str | None], ...]
+
+
+Node: TypeAlias = Condition | Match | Combination | Glob | TriggerFilter
 
 Selection: TypeAlias = Combination | Glob
-"""What a list is narrowed by."""
+"""What a list is narrowed by: a query, or the parameters that stand in for one."""
 
 EVERYTHING = Combination(Group.AND, ())
 
 
-def parse_query(value: Json, path: str = "query") -> Combination:
+def parse_query(value: Json, path: str = "query", *, language: Language = VERSIONS) -> Combination:
     """The query as a tree. Raises Invalid naming the path of whatever is unknown, mistyped or out of bounds."""
-    return _Parser().query(value, path, 1)
+    return _Parser(language).query(value, path, 1)
 
 
 class _Parser:
     """Counts the conditions of one query while it reads it."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language) -> None:
+        self._language = language
         self._conditions = 0
 
     def query(self, value: Json, path: str, depth: int) -> Combination:
@@ -138,10 +149,11 @@ class _Parser:
             at = member_path(path, key)
             if key in _GROUPS:
                 members.append(self._group(_GROUPS[key], entry, at, depth))
-            elif key in _FIELDS:
+            elif key in self._language:
                 members.extend(self._field(key, entry, at))
             else:
-                raise Invalid(f"is not a field or operator here; there are {', '.join([*_FIELDS, *_GROUPS])}", at)
+                known = ", ".join([*self._language, *_GROUPS])
+                raise Invalid(f"is not a field or operator here; there are {known}", at)
         return Combination(Group.AND, tuple(members))
 
     def _group(self, group: Group, value: Json, path: str, depth: int) -> Combination:
@@ -150,7 +162,7 @@ class _Parser:
         return Combination(group, members)
 
     def _field(self, field: str, value: Json, path: str) -> Sequence[Condition | Match]:
-        conditions = _FIELDS[field](field, value, path)
+        conditions = _READERS[self._language[field]](field, value, path)
         self._conditions += sum(1 + len(one.config) if isinstance(one, Match) else 1 for one in conditions)
         if self._conditions > MOST_CONDITIONS:
             raise Invalid(f"the query has more than {MOST_CONDITIONS} conditions", path)
@@ -184,7 +196,7 @@ def _text_operand(operator: Operator, value: Json, path: str) -> Operand:
 
 
 def _id_conditions(field: str, value: Json, path: str) -> list[Condition]:
-    """The field `id`: 24 hex digits or null, plain or under exactly one operator."""
+    """An id: 24 hex digits or null, plain or under exactly one operator."""
     if not isinstance(value, dict):
         return [Condition(field, Operator.EQ, _id(value, path, nullable=True))]
     if len(value) != 1:
@@ -336,15 +348,11 @@ _COMPARE: dict[Operator, Callable[[str, str], bool]] = {
 
 _GROUPS = {group.value: group for group in Group}
 _OPERATORS = {operator.value: operator for operator in Operator}
-_FIELDS: dict[str, Callable[[str, Json, str], Sequence[Condition | Match]]] = {
-    "version": _text_conditions,
-    "name": _text_conditions,
-    "id": _id_conditions,
-    "creationDate": _date_conditions,
-    "lastUpdated": _date_conditions,
-    "flowClass": _text_conditions,
-    "enabled": _text_conditions,
-    "triggers": _match_conditions,
-    "nodes": _match_conditions,
-    "customNodeSupports": _text_conditions,
+_READERS: dict[Kind, Callable[[str, Json, str], Sequence[Condition | Match]]] = {
+    Kind.TEXT: _text_conditions,
+    Kind.FLAG: _text_conditions,
+    Kind.ID: _id_conditions,
+    Kind.DATE: _date_conditions,
+    Kind.TRIGGERS: _match_conditions,
+    Kind.NODES: _match_conditions,
 }

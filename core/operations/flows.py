@@ -11,11 +11,14 @@ from core.domain.errors import Invalid, NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.flows import UNSAID, Flow, FlowChange, PaletteEntry
+from core.domain.query import Selection
 from core.domain.versions import Content
 from core.operations.access import APPLICATION_UNKNOWN
+from core.operations.lists import listed
 from core.store import audit_events, flow_versions
 from core.store import flows as store
 from core.store.database import Connection, Database
+from core.store.lists import Order
 from core.threads import computed
 
 FLOW_UNKNOWN = "Flow was not found"
@@ -75,15 +78,28 @@ async def read_flow(principal: Principal, database: Database, application_id: in
 
 
 async def list_flows(
-    principal: Principal, database: Database, application_id: int, *, page: int, per_page: int
+    principal: Principal,
+    database: Database,
+    application_id: int,
+    selection: Selection,
+    order: Order,
+    *,
+    all_versions: bool = False,
 ) -> tuple[list[Flow], int]:
-    """A page of an application's flows by name, counted from 0, and how many there are in all."""
-    async with database.connection() as connection:
-        if not await store.has_application(connection, principal.company_id, application_id):
-            raise NotFound(APPLICATION_UNKNOWN)
-        return await store.list_page(
-            connection, principal.company_id, application_id, limit=per_page, offset=page * per_page
+    """A page of an application's selected flows, and how many are selected in all. Raises NotFound.
+
+    With `all_versions` a flow is selected, too, if it would be with the content of one of its versions.
+    """
+
+    async def work(connection: Connection) -> tuple[list[Flow], int]:
+        found = await store.list_page(
+            connection, principal.company_id, application_id, selection, order, all_versions=all_versions
         )
+        if not found[1] and not await store.has_application(connection, principal.company_id, application_id):
+            raise NotFound(APPLICATION_UNKNOWN)
+        return found
+
+    return await listed(database, selection, work)
 
 
 async def change_flow(

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
+from core.domain import job_log
 from core.domain.access import Principal, enqueueable_kinds, readable_kinds
 from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import is_public_id, parse_hex_id
@@ -19,11 +20,14 @@ from core.domain.jobs import (
     JobKind,
     JobStatus,
 )
+from core.domain.query import Selection
 from core.operations.deletions import JobLost, Terms, conclude
+from core.operations.lists import listed
 from core.store import audit_events, deleted_versions, job_items
 from core.store import jobs as store
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
+from core.store.lists import Order
 
 JOB_UNKNOWN = "Job was not found"
 """The one answer for a job that never existed, another application's and another company's."""
@@ -72,20 +76,14 @@ async def list_jobs(
 
 
 async def list_application_jobs(
-    principal: Principal, database: Database, application_id: int, *, limit: int, offset: int, descending: bool
+    principal: Principal, database: Database, application_id: int, selection: Selection, order: Order
 ) -> tuple[list[Job], int]:
-    """Losant's job log of one application, in order of acceptance."""
-    async with database.connection() as connection:
-        return await store.list_page(
-            connection,
-            principal.company_id,
-            kinds=DELETION_KINDS,
-            application_id=application_id,
-            statuses=None,
-            limit=limit,
-            offset=offset,
-            descending=descending,
-        )
+    """A page of the selected entries of Losant's job log of one application, and how many are selected in all."""
+
+    async def work(connection: Connection) -> tuple[list[Job], int]:
+        return await store.list_log(connection, principal.company_id, application_id, job_log.NAMES, selection, order)
+
+    return await listed(database, selection, work)
 
 
 async def read_application_job(principal: Principal, database: Database, application_id: int, name: str) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,34 +16,32 @@ from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
 from core.domain.templates import Template
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
-from core.operations.access import admit, admitted
+from core.operations.access import APPLICATION_UNKNOWN, admit, admitted
 from core.operations.flows import FLOW_UNKNOWN
+from core.operations.lists import listed
 from core.store import audit_events, flows
 from core.store import flow_versions as store
-from core.store.database import Connection, Database, limit_statements
-from core.store.flow_versions import Order
+from core.store.database import Connection, Database
+from core.store.lists import Order
 
 VERSION_UNKNOWN = "Flow version was not found"
-
-LIST_SECONDS = 5.0
-"""A query that has to read more bodies than this allows is stopped and says so: 20,000 of 2 kB take well under a
-second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A version as the template that was given shows it, JSON in UTF-8, and its revision."""
+    """A version as the template that was given shows it, JSON in UTF-8, its id and its revision."""
 
+    id: int
     text: bytes
     revision: int
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Versions as the template shows them, joined by commas; how many they are, and how many are selected in all."""
+    """Versions as the template shows them, joined by commas; their ids, in any order; how many are selected in all."""
 
     items: bytes
-    size: int
+    ids: Sequence[int]
     total: int
 
 
@@ -101,7 +99,7 @@ async def keep_version(
             check_class(new.content.outline, flow.flow_class)
         version = await _replace(connection, principal, old, new, keep)
         shown = await store.show_changed(connection, principal.company_id, version.id, template)
-        return Shown(shown, version.revision)
+        return Shown(version.id, shown, version.revision)
 
     return await database.transaction(work)
 
@@ -113,7 +111,7 @@ async def show_version(claim: Claim, database: Database, flow_id: int, segment: 
     row = admit(claim, row)
     if row["revision"] is None:
         raise NotFound(VERSION_UNKNOWN)
-    return Shown(row["shown"], row["revision"])
+    return Shown(row["id"], row["shown"], row["revision"])
 
 
 async def show_versions(
@@ -121,25 +119,39 @@ async def show_versions(
 ) -> Page:
     """A page of a flow's selected versions. Raises what `admit` raises, and NotFound for the flow.
 
-    A selection is stopped after LIST_SECONDS; a plain page needs no limit, and no transaction for it.
+    Only a selection has to know its flow first; a flow that is not there has nothing to be compared with.
     """
 
-    async def read(connection: Connection, constants: Mapping[str, str | None]) -> Record | None:
-        return await store.show_page(connection, claim, flow_id, selection, order, template, constants)
+    async def work(connection: Connection) -> Record | None:
+        constants = {} if selection == EVERYTHING else await flows.read_constants(connection, claim, flow_id)
+        asked = selection if constants else EVERYTHING
+        return await store.show_page(connection, claim, flow_id, asked, order, template, constants)
 
-    async def select(connection: Connection) -> Record | None:
-        await limit_statements(connection, LIST_SECONDS)
-        return await read(connection, await flows.read_constants(connection, claim, flow_id))
-
-    if selection == EVERYTHING:
-        async with database.connection() as connection:
-            row = await read(connection, {})
-    else:
-        row = await database.transaction(select)
-    row = admit(claim, row)
+    row = admit(claim, await listed(database, selection, work))
     if not row["found"]:
         raise NotFound(FLOW_UNKNOWN)
-    return Page(row["items"], row["size"], row["total"])
+    return Page(row["items"], row["ids"] or (), row["total"])
+
+
+async def show_namesakes(
+    principal: Principal,
+    database: Database,
+    application_id: int,
+    name: str,
+    selection: Selection,
+    order: Order,
+    template: Template,
+) -> Page:
+    """A page of the selected versions of this name in all flows. Raises NotFound for the application."""
+
+    async def work(connection: Connection) -> Page:
+        at = (principal.company_id, application_id)
+        rows, total = await store.show_namesakes(connection, *at, name, selection, order, template)
+        if not total and not await flows.has_application(connection, *at):
+            raise NotFound(APPLICATION_UNKNOWN)
+        return Page(b",".join([row["shown"] for row in rows]), [row["id"] for row in rows], total)
+
+    return await listed(database, selection, work)
 
 
 async def change_version(
@@ -160,7 +172,8 @@ async def change_version(
         etag.require(version.revision)
         revision = await store.patch(connection, principal, version.id, change)
         await audit_events.record(connection, principal, "version.change", ("version", version.id))
-        return Shown(await store.show_changed(connection, principal.company_id, version.id, template), revision)
+        shown = await store.show_changed(connection, principal.company_id, version.id, template)
+        return Shown(version.id, shown, revision)
 
     return await database.transaction(work)
 
@@ -215,7 +228,7 @@ async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVe
         if flow_class is not None:
             check_class(outline, flow_class)
         raise NotFound(FLOW_UNKNOWN)
-    return Shown(row["shown"], row["revision"])
+    return Shown(row["id"], row["shown"], row["revision"])
 
 
 async def _replace(

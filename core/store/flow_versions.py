@@ -16,9 +16,11 @@ from core.domain.query import Combination, Selection
 from core.domain.templates import Template
 from core.domain.versions import Content, NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
-from core.store.predicates import compile_query, compile_selection
+from core.store.lists import QUERY, Order, count_of, known_total, page_of
+from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.rows import build
+from core.store.subjects import NAMESAKES
 from core.store.templates import compile_template
 
 _INSERT = query("flow_versions.insert_version")
@@ -40,14 +42,8 @@ _DELETE_BATCH = query("flow_versions.delete_batch")
 _EXPLAIN_LEFT = query("flow_versions.explain_left")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
-
-SORTS = {
-    "version": ("v.name",),
-    "id": ("v.id",),
-    "creationDate": ("v.created_at", "v.id"),
-    "lastUpdated": ("v.updated_at", "v.id"),
-}
-"""What a list can be sorted by: the caller's word, and columns that put a flow's versions in one order only."""
+_SHOW_NAMESAKES = query("flow_versions.show_namesakes")
+_COUNT_NAMESAKES = query("flow_versions.count_namesakes")
 
 COLUMNS = {
     "id": "v.id",
@@ -67,9 +63,6 @@ COLUMNS = {
 }
 """What a dialect's template of a version can show: its word and our column."""
 
-_HERE = "/* query */ TRUE"
-"""Stands in a query where a compiled predicate goes."""
-
 BATCH_MEMORY = "32MB"
 """Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
 
@@ -80,16 +73,6 @@ class Standing:
 
     id: int
     digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Which page of a list, sorted by what: `sort` is a key of SORTS."""
-
-    sort: str
-    descending: bool
-    limit: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +100,8 @@ async def insert(
 ) -> asyncpg.Record | None:
     """A new Inactive version with its audit event, in a flow of one of these classes.
 
-    application_id and scopes, for admission; then revision, which is null if the token does not admit this or sees no
-    such flow, and shown. None if the token opens nothing.
+    application_id and scopes, for admission; then id and revision, which are null if the token does not admit this or
+    sees no such flow, and shown. None if the token opens nothing.
 
     Raises AlreadyExists, through the constraint, when the name is taken.
     """
@@ -160,8 +143,8 @@ async def insert_draft(
 async def show(
     connection: Connection, claim: Claim, flow_id: int, template: Template, *, version_id: int | None, name: str
 ) -> asyncpg.Record | None:
-    """By id where the flow has such an id, else by name: application_id and scopes, for admission; then revision,
-    which is null if there is no such version, and shown. None if the token opens nothing.
+    """By id where the flow has such an id, else by name: application_id and scopes, for admission; then id and
+    revision, which are null if there is no such version, and shown. None if the token opens nothing.
     """
     row = None
     if version_id is not None:
@@ -187,15 +170,11 @@ async def show_page(
     constants: Mapping[str, str | None],
 ) -> asyncpg.Record | None:
     """A page of the selected versions: application_id and scopes, for admission; then found (the flow), items (JSON
-    in UTF-8, joined by commas), size and total. None if the token opens nothing.
+    in UTF-8, joined by commas), size, ids (null for none) and total. None if the token opens nothing.
     """
-    direction = "DESC" if order.descending else "ASC"
-    predicate = compile_selection(selection, first=5, constants=constants)
-    statement = _showing(_SHOW_PAGE, template).replace(_HERE, predicate.sql)
-    columns = (f"{column} {direction}" for column in SORTS[order.sort])
-    statement = statement.replace("/* order */ v.id", ", ".join(columns))
+    predicate = compile_query(selection, first=5, constants=constants)
     return await connection.fetchrow(
-        statement,
+        page_of(_showing(_SHOW_PAGE, template), predicate, order),
         claim.digest,
         flow_id,
         order.limit,
@@ -300,7 +279,7 @@ async def delete_batch(
 async def preview(connection: Connection, company_id: int, flow: Flow, matching: Combination, sample: int) -> Preview:
     """What a bulk delete with this query would match now."""
     predicate = compile_query(matching, first=4, constants=flow.constants)
-    statement = _PREVIEW.replace(_HERE, predicate.sql)
+    statement = _PREVIEW.replace(QUERY, predicate.sql)
     row = await connection.fetchrow(statement, company_id, flow.id, sample, *predicate.parameters)
     pairs = zip(row["ids"] or [], row["names"] or [], strict=True)
     return Preview(row["matched"], row["protected"], tuple(pairs))
@@ -318,6 +297,29 @@ async def patch(connection: Connection, principal: Principal, version_id: int, c
         principal.actor_id,
     )
     return revision
+
+
+async def show_namesakes(
+    connection: Connection,
+    company_id: int,
+    application_id: int,
+    name: str,
+    selection: Selection,
+    order: Order,
+    template: Template,
+) -> tuple[list[asyncpg.Record], int]:
+    """A page of the selected versions of this name in all flows, id and shown, and how many are selected in all."""
+    found = compile_query(selection, first=6, subject=NAMESAKES)
+    statement = page_of(_showing(_SHOW_NAMESAKES, template), found, order)
+    rows = await connection.fetch(
+        statement, company_id, application_id, name, order.limit, order.offset, *found.parameters
+    )
+    total = known_total(order, len(rows))
+    if total is None:
+        counted = compile_query(selection, first=4, subject=NAMESAKES)
+        statement = count_of(_COUNT_NAMESAKES, counted)
+        total = await connection.fetchval(statement, company_id, application_id, name, *counted.parameters)
+    return rows, total
 
 
 def version_of(row: asyncpg.Record) -> Version:

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 
 from core.domain.access import Claim, Principal
 from core.domain.flows import Flow, FlowChange, PaletteEntry, constants_of
+from core.domain.query import Selection
+from core.domain.versions import fold
 from core.store.database import Connection
+from core.store.lists import Order, count_of, known_total, page_of
+from core.store.predicates import Predicate, compile_query, widen_to_versions
 from core.store.queries import query
 from core.store.rows import build
+from core.store.subjects import FLOWS
 
 _CREATE = query("flows.create_flow")
 _READ = query("flows.read_flow")
 _READ_WITH_DEVELOP = query("flows.read_flow_with_develop")
 _LIST = query("flows.list_flows")
 _COUNT = query("flows.count_flows")
+_COUNT_BY_CONTENT = query("flows.count_flows_by_content")
 _READ_CONSTANTS = query("flows.read_constants")
 _FIND_APPLICATION = query("flows.find_application")
 _LOCK = query("flows.lock_flow")
@@ -73,6 +79,7 @@ async def create(
         palette.docs_url,
         palette.category,
         custom_node_supports,
+        fold(name),
     )
     return build(Flow, row, develop=None)
 
@@ -95,12 +102,34 @@ async def read_constants(connection: Connection, claim: Claim, flow_id: int) -> 
 
 
 async def list_page(
-    connection: Connection, company_id: int, application_id: int, *, limit: int, offset: int
+    connection: Connection,
+    company_id: int,
+    application_id: int,
+    selection: Selection,
+    order: Order,
+    *,
+    all_versions: bool = False,
 ) -> tuple[list[Flow], int]:
-    """A page by name, and how many flows there are."""
-    rows = await connection.fetch(_LIST, company_id, application_id, limit, offset)
-    total: int = await connection.fetchval(_COUNT, company_id, application_id)
+    """A page of the selected flows, and how many are selected in all.
+
+    With `all_versions` a flow is selected, too, if it would be with the content of one of its versions.
+    """
+    found = _compiled(selection, 5, all_versions=all_versions)
+    statement = page_of(_LIST, found, order)
+    rows = await connection.fetch(statement, company_id, application_id, order.limit, order.offset, *found.parameters)
+    total = known_total(order, len(rows))
+    if total is None:
+        counted = _compiled(selection, 3, all_versions=all_versions)
+        statement = count_of(_COUNT_BY_CONTENT if counted.joined else _COUNT, counted)
+        total = await connection.fetchval(statement, company_id, application_id, *counted.parameters)
     return [build(Flow, row) for row in rows], total
+
+
+def _compiled(selection: Selection, first: int, *, all_versions: bool) -> Predicate:
+    predicate = compile_query(selection, first=first, subject=FLOWS)
+    if all_versions and predicate.joined:
+        widen_to_versions(predicate)
+    return predicate
 
 
 async def has_application(connection: Connection, company_id: int, application_id: int) -> bool:
@@ -138,6 +167,7 @@ async def update(connection: Connection, principal: Principal, flow_id: int, cha
         change.palette.icon_data,
         change.palette.docs_url,
         change.palette.category,
+        None if change.name is None else fold(change.name),
     )
 
 

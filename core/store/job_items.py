@@ -9,10 +9,10 @@ import orjson
 
 from core.domain.access import Principal
 from core.domain.jobs import CHUNK_SIZE, FailedItem, Job, JobItem, Outcome, Reason
-from core.domain.query import Combination
+from core.domain.query import EVERYTHING, Combination
 from core.store.database import Connection
 from core.store.jobs import NewJob
-from core.store.predicates import Predicate, compile_query
+from core.store.predicates import compile_query
 from core.store.queries import query
 
 _LIST_FAILURES = query("job_items.list_failures")
@@ -34,9 +34,8 @@ async def stage_with_set(
     With a query those it matches, but never the Draft; without one all there are, the Draft included. `constants` are
     what is the same for all of them (core.domain.flows).
     """
-    predicate = Predicate(first=11, constants=constants)
+    predicate = compile_query(EVERYTHING if matching is None else matching, first=11, constants=constants)
     if matching is not None:
-        predicate = compile_query(matching, first=11, constants=constants)
         predicate.sql = f"v.status <> 'Draft' AND {predicate.sql}"
     row = await connection.fetchrow(
         _STAGE_WITH_SET.replace("/* query */ TRUE", predicate.sql),

@@ -88,6 +88,7 @@ CREATE TABLE deleted_flows (
     docs_url text,
     category text,
     custom_node_supports text[],
+    name_folded text COLLATE "C",
     CONSTRAINT deleted_flows_pkey PRIMARY KEY (id)
 );
 
@@ -213,6 +214,7 @@ CREATE TABLE flows (
     docs_url text,
     category text,
     custom_node_supports text[],
+    name_folded text COLLATE "C",
     CONSTRAINT flows_pkey PRIMARY KEY (id),
     CONSTRAINT flows_class_known CHECK ((flow_class = ANY (ARRAY['cloud'::text, 'edge'::text, 'embedded'::text, 'experience'::text, 'customNode'::text]))),
     CONSTRAINT flows_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
@@ -364,11 +366,15 @@ CREATE UNIQUE INDEX flow_versions_one_draft ON flow_versions USING btree (flow_i
 CREATE UNIQUE INDEX flow_versions_one_pending ON flow_versions USING btree (flow_id) WHERE (deploy_at IS NOT NULL);
 CREATE INDEX flows_application_index ON flows USING btree (application_id, id);
 CREATE INDEX flows_company_index ON flows USING btree (company_id);
+CREATE INDEX flows_created_index ON flows USING btree (application_id, created_at, id) WHERE (removing_since IS NULL);
+CREATE INDEX flows_name_index ON flows USING btree (application_id, name COLLATE "C", id) WHERE (removing_since IS NULL);
+CREATE INDEX flows_updated_index ON flows USING btree (application_id, updated_at, id) WHERE (removing_since IS NULL);
 CREATE INDEX idempotency_keys_created_index ON idempotency_keys USING btree (created_at);
 CREATE INDEX idempotency_keys_job_index ON idempotency_keys USING btree (job_id);
 CREATE INDEX job_tombstones_expired_index ON job_tombstones USING btree (expired_at);
 CREATE INDEX jobs_company_index ON jobs USING btree (company_id, id);
 CREATE INDEX jobs_finished_index ON jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX jobs_log_index ON jobs USING btree (application_id, created_at, id) WHERE (parent_id IS NULL);
 CREATE UNIQUE INDEX jobs_one_undo ON jobs USING btree (undoes) WHERE (undoes IS NOT NULL);
 CREATE INDEX jobs_parent_index ON jobs USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX jobs_purge_index ON jobs USING btree (undo_until) WHERE ((undo_until IS NOT NULL) AND (purged_at IS NULL));

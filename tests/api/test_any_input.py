@@ -132,7 +132,7 @@ async def test_any_text_as_a_parameter(ground: Ground, route: Route, data: st.Da
     pairs = data.draw(st.lists(st.tuples(names, SEGMENTS | numbers), max_size=3))
     query = "&".join(f"{name}={value}" for name, value in pairs)
     arranged = await arrange(route, ground.owner)
-    answer = await ground.api.get(f"{arranged.path(route)}?{query}")
+    answer = await ground.api.get(f"{arranged.path(route)}{'&' if arranged.parameters else '?'}{query}")
     assert_ours(route, answer)
 
 

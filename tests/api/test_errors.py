@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import orjson
 import pytest
@@ -125,9 +126,10 @@ async def test_an_unknown_address_is_404_in_its_dialect(
 
 
 def methods_of(path: str) -> set[str]:
-    """The methods of every route an address of this path belongs to; /versions/delete could be a version's name."""
-    by_name = path.replace("/versions/delete", "/versions/{flowVersionId}")
-    return {route.method for route in ROUTES if route.path in (path, by_name)}
+    """The methods of every route an address of this path belongs to; a word in the place of an id could be one."""
+    by_id = path.replace("/versions/delete", "/versions/{flowVersionId}")
+    by_id = re.sub("/flows/(version|palette)$", "/flows/{flowId}", by_id)
+    return {route.method for route in ROUTES if route.path in (path, by_id)}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -154,7 +156,7 @@ async def test_a_slash_too_many_at_the_beginning_is_forgiven(ground: Ground) -> 
         made = await ground.api.post(path, {"name": f"By {len(slashes)} slashes"})
         assert made.status == 201
         flow = made.json["flowId"]
-        assert (await ground.api.get(f"{path}/{flow}?includeCustomNodes=true")).json == made.json
+        assert (await ground.api.get(f"{path}/{flow}?_embedded=true")).json == made.json
         listed = await ground.api.get(f"{path}?perPage=1")
         assert (listed.status, listed.json["perPage"]) == (200, 1)
         refused = await ground.api.send("PUT", path, {})

@@ -71,6 +71,7 @@ async def test_flows_are_listed_by_name_page_by_page(ground: Ground) -> None:
         "sortField": "name",
         "sortDirection": "asc",
         "applicationId": application.application,
+        "flowClass": "cloud",
     }
     paged = [(await api.get(f"{flows_path(application)}?page={page}&perPage=3")).json for page in range(4)]
     assert [flow for page in paged for flow in page["items"]] == expected

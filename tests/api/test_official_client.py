@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.machinery import Machinery
+from tests.support.queries import Content, insert_version
 from tests.support.tenants import Tenant
 
 Result = TypeVar("Result")
@@ -90,6 +91,39 @@ async def test_a_life_of_versions_from_first_to_last(client: Client, tenant: Ten
     gone = await error_of(lambda: client.flow.get(**at))
     assert (gone.status, gone.data) == (404, {"type": "NotFound", "message": "Flow was not found"})
     await machinery.drain()
+
+
+async def test_lists_are_narrowed_in_the_client_s_own_writing(client: Client, tenant: Tenant) -> None:
+    """It flattens nested parameters into brackets, writes True as Python does, and always asks for links."""
+    at: dict[str, str] = {"applicationId": tenant.application}
+    timer: Content = {"triggers": [{"type": "timer", "key": "minutely"}], "nodes": []}
+    for name in ("Pump control", "Valve control"):
+        flow = await tenant.make_flow(name)
+        async with tenant.database.connection() as connection:
+            body = timer if name == "Pump control" else {"triggers": [], "nodes": []}
+            await insert_version(connection, tenant.company_id, flow.id, body, name=None, status="Draft", place=0)
+            await insert_version(connection, tenant.company_id, flow.id, timer, name="v1", status="Inactive", place=1)
+    node = await tenant.make_flow("Average", flow_class="customNode")
+
+    async def names(**asked: Any) -> list[str]:
+        answer = await in_thread(lambda: client.flows.get(**at, **asked))
+        assert (answer["_type"], {item["_type"] for item in answer["items"]} - {"flow"}) == ("flows", set())
+        return [item["name"] for item in answer["items"]]
+
+    timed = {"triggers": {"type": "timer", "key": "minutely"}}
+    assert await names() == ["Pump control", "Valve control"]
+    assert await names(triggerFilter=[{"type": "timer", "key": "minutely"}, {"type": "udp"}]) == ["Pump control"]
+    assert await names(query=timed) == ["Pump control"]
+    assert await names(query=timed, allVersions=True) == ["Pump control", "Valve control"]
+    assert await names(flowClass="customNode", includeCustomNodes=True) == ["Average"]
+    assert await names(sortField="id", sortDirection="desc", perPage=1) == ["Valve control"]
+
+    found = await in_thread(lambda: client.flows.get_by_version(**at, version="v1", filterField="name", filter="V*"))
+    assert [item["version"] for item in found["items"]] == ["v1"]
+    palette = await in_thread(lambda: client.flows.palette(**at))
+    assert [(entry["id"], entry["version"]) for entry in palette["customNodes"]] == [(f"{node.id:024x}", "develop")]
+    log = await in_thread(lambda: client.application_job_logs.get(**at, query={"status": "queued"}, sortField="status"))
+    assert (log["items"], log["query"]) == ([], {"status": "queued"})
 
 
 async def test_an_error_carries_status_and_body(client: Client, anonymous: Api, tenant: Tenant) -> None:

@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from core.domain.flows import Flow
-from core.operations.versions import LIST_SECONDS
+from core.operations.lists import LIST_SECONDS
 from tests.api.cases import assert_error
 from tests.api.conftest import Ground
 from tests.support.api import Reply
@@ -278,6 +278,15 @@ async def test_what_like_would_read_is_literal_in_a_filter(
     ground: Ground, special: Flow, pattern: str, expected: list[str]
 ) -> None:
     assert sorted(await names_by(ground, special, filter=pattern)) == sorted(expected)
+
+
+@pytest.mark.parametrize("field", ["name", "flowClass", "customNodeSupports"])
+async def test_nothing_is_asked_of_a_flow_that_is_not_there(ground: Ground, field: str) -> None:
+    """These are the flow's own, so there is nothing to compare with; whether it is another's makes no difference."""
+    flow = await ground.stranger.make_flow("Foreign")
+    for query in ({field: "x"}, {"$nor": [{field: {"$ne": None}}]}):
+        answer = await list_by(ground, flow, query=json.dumps(query))
+        assert_error(answer, 404, "NotFound", "Flow was not found")
 
 
 # What takes too long

@@ -15,11 +15,13 @@ import pytest
 from marshmallow import Schema
 
 from cli.main import penstock
+from core.domain import languages
 from core.domain.backoff import backoff_seconds
-from core.domain.errors import Invalid
 from core.domain.jobs import MOST_FAILURES, JobKind, JobStatus, Reason
-from core.domain.query import parse_query
+from core.domain.languages import Kind
 from core.store.queries import queries_of
+from schemas.fields import Word
+from schemas.lists import FlowsQuery, JobLogsQuery, NamesakesQuery, VersionsQuery
 from service.dialects.losant import envelope as losant
 from service.dialects.patchworks import envelope as native
 from service.routes import ROUTES, Dialect
@@ -95,12 +97,37 @@ def _names(schema: type[Schema] | None) -> list[str]:
     return [field.data_key or name for name, field in schema().fields.items()] if schema else []
 
 
-def test_the_fields_of_a_query_are_all_there() -> None:
-    told = [row[0] for row in rows(read("docs/api-losant.md"), "Bulk delete")]
-    with pytest.raises(Invalid, match="there are") as refusal:
-        parse_query({"": 1})
-    known = refusal.value.problem.partition("there are ")[2].split(", ")
-    assert told == [name for name in known if not name.startswith("$")]
+def test_the_fields_of_each_query_are_all_there() -> None:
+    """One column for each language, in the order of the table's head."""
+    spoken = (languages.VERSIONS, languages.FLOWS, languages.NAMESAKES, languages.JOB_LOGS)
+    told = rows(read("docs/api-losant.md"), "Queries")
+    for column, language in enumerate(spoken, 2):
+        assert {row[0] for row in told if row[column]} == set(language)
+        assert {row[0]: row[1] for row in told if row[column]} == {
+            name: COMPARED[kind] for name, kind in language.items()
+        }
+
+
+COMPARED = {
+    Kind.TEXT: "text",
+    Kind.FLAG: "true or false",
+    Kind.ID: "an id",
+    Kind.DATE: "a date",
+    Kind.TRIGGERS: "{type, key?, config?}",
+    Kind.NODES: "{type, config?}",
+}
+
+
+def test_what_lists_can_be_sorted_by_is_all_there() -> None:
+    told = {row[0]: re.sub(r" \(.*?\)", "", row[1]).split(", ") for row in rows(read("docs/api-losant.md"), "Lists")}
+    schemas = {
+        "flows": FlowsQuery, "versions of one name": NamesakesQuery, "versions": VersionsQuery, "job log": JobLogsQuery
+    }  # fmt: skip
+    for name, schema in schemas.items():
+        field = schema().fields["sort_field"]
+        assert isinstance(field, Word)
+        assert set(told[name]) == set(field.words)
+        assert told[name][0] == field.load_default
 
 
 def test_the_errors_of_the_losant_dialect_are_all_there() -> None:

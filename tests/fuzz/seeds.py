@@ -6,20 +6,10 @@ import json
 import random
 from pathlib import Path
 
+from core.domain.languages import FLOWS, JOB_LOGS, NAMESAKES, VERSIONS
 from core.domain.query import MOST_MEMBERS, MOST_TEXT, Group, Operator
 
-FIELDS = (
-    "version",
-    "name",
-    "id",
-    "creationDate",
-    "lastUpdated",
-    "flowClass",
-    "enabled",
-    "triggers",
-    "nodes",
-    "customNodeSupports",
-)
+FIELDS = tuple(dict.fromkeys([*VERSIONS, *FLOWS, *NAMESAKES, *JOB_LOGS]))
 VALUES = ("type", "key", "config", "000000000000000000000001", "2026-11-21T10:00:00Z", "cloud")
 
 QUERIES: tuple[dict[str, object], ...] = (
@@ -30,6 +20,9 @@ QUERIES: tuple[dict[str, object], ...] = (
     {"$or": [{"$and": [{"lastUpdated": None}]}, {"$nor": [{"flowClass": {"$ne": "edge"}}]}]},
     {"triggers": {"type": "timer", "key": "k0", "config": {"x": 1.5}}, "nodes": {"$ne": {"type": "other"}}},
     {"version": {"$contains": "\\%_'\u00e9\U0001f600"}, "customNodeSupports": {"$eq": None}},
+    {"defaultVersion": None, "customNodeSupports": {"$nin": ["edge"]}, "triggers": {"$eq": {"type": "timer"}}},
+    {"flowId": "000000000000000000000001", "name": {"$endsWith": "b", "$ci": True}},
+    {"status": {"$in": ["failed"]}, "runStartedAt": {"$ne": None}, "resourceType": "application"},
     {"$and": [{"$or": [{"$nor": [{"$and": [{"$and": [{"$and": [{"$and": [{}]}]}]}]}]}]}]},
     {"$or": [{"id": {"$in": ["0" * 24] * MOST_MEMBERS}}, *[{"version": {"$gt": "a", "$ne": ""}}] * 99], "name": 1},
     {"version": "x" * MOST_TEXT},

@@ -11,10 +11,9 @@ from typing import Any, TypeAlias
 from core.settings import read_settings
 from core.store.database import Database, open_database
 from tests.fuzz import mutations
-from tests.support.agreement import check_agreement, of_any_query
-from tests.support.evaluator import Row
+from tests.support.agreement import Question, check_agreement, make_grounds, of_any_query
 from tests.support.front import taken
-from tests.support.queries import insert_rows
+from tests.support.grounds import Ground
 from tests.support.tenants import make_tenant
 
 Target: TypeAlias = Callable[[bytes], bool]
@@ -28,21 +27,21 @@ def open_front() -> Iterator[Target]:
 
 @contextmanager
 def open_agreement() -> Iterator[Target]:
-    """The property as Hypothesis would try it, on the database of DATABASE_URL, whose versions are thrown away."""
+    """The property as Hypothesis would try it, on the database of DATABASE_URL, whose flows are thrown away."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
             opening = open_database(read_settings(), role="fuzz", size=1)
             database = runner.run(stack.enter_async_context(opening))
-            yield _agreement(runner.get_loop(), database, runner.run(_rows(database)))
+            yield _agreement(runner.get_loop(), database, runner.run(_grounds(database)))
         finally:
             runner.run(stack.aclose())
 
 
-def _agreement(loop: asyncio.AbstractEventLoop, database: Database, rows: list[Row]) -> Target:
+def _agreement(loop: asyncio.AbstractEventLoop, database: Database, grounds: Mapping[str, Ground]) -> Target:
     @of_any_query
-    def agreement(query: dict[str, Any]) -> None:
-        loop.run_until_complete(check_agreement(database, rows, query))
+    def agreement(question: Question) -> None:
+        loop.run_until_complete(check_agreement(database, grounds, question))
 
     given: Any = agreement  # what Hypothesis adds to a function is in nobody's type
     fuzz_one_input: Callable[[bytes], bytes | None] = given.hypothesis.fuzz_one_input
@@ -53,13 +52,11 @@ def _agreement(loop: asyncio.AbstractEventLoop, database: Database, rows: list[R
     return target
 
 
-async def _rows(database: Database) -> list[Row]:
+async def _grounds(database: Database) -> dict[str, Ground]:
     """The same rows under the same ids each time, so that an input means the same again."""
-    tenant = await make_tenant(database)
-    flow = await tenant.make_flow()
     async with database.connection() as connection:
-        await connection.execute("TRUNCATE flow_versions RESTART IDENTITY")
-        return await insert_rows(connection, tenant.company_id, flow.id)
+        await connection.execute("TRUNCATE applications, flows, flow_versions, jobs RESTART IDENTITY CASCADE")
+    return await make_grounds(database, lambda: make_tenant(database))
 
 
 TARGETS: Mapping[str, Callable[[], AbstractContextManager[Target]]] = {

@@ -17,22 +17,25 @@ from core.domain.flows import Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
-from core.operations import access, deletions, flows, jobs, results, storage, stories, undo, versions
+from core.operations import access, custom_nodes, deletions, flows, jobs, results, storage, stories, undo, versions
 from core.store.database import Database
 from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, SECRET, Tenant
 
-MODULES: tuple[ModuleType, ...] = (access, deletions, flows, jobs, results, storage, stories, undo, versions)
+MODULES: tuple[ModuleType, ...] = (
+    access, custom_nodes, deletions, flows, jobs, results, storage, stories, undo, versions
+)  # fmt: skip
 
 READING = {
-    "admitted", "authenticate", "find_application_company", "find_company", "find_default_application", "find_job",
+    "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
+    "find_default_application", "find_job",
     "list_application_jobs", "list_applications", "list_companies",
-    "list_deleted_storage", "list_flows", "list_jobs", "list_keys",
+    "list_deleted_storage", "list_flows", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_tokens", "list_trash", "preview_deletion",
     "read_application_job", "read_flow", "read_job",
     "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets",
-    "show_version", "show_versions",
+    "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash"}

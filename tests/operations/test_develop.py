@@ -13,9 +13,11 @@ from core.domain.errors import Invalid, NotFound, PreconditionFailed
 from core.domain.etags import Etag
 from core.domain.flows import Flow, FlowChange, PaletteEntry
 from core.domain.identifiers import hex_id
+from core.domain.query import EVERYTHING
 from core.domain.versions import TrashEntry, Version
 from core.operations import deletions, flows, jobs, undo, versions
 from core.store import flow_versions
+from core.store.lists import Order
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, Tenant
 
@@ -84,7 +86,9 @@ async def test_a_flow_can_be_born_with_its_draft(tenant: Tenant) -> None:
 async def test_content_that_is_refused_makes_no_flow(tenant: Tenant) -> None:
     with pytest.raises(Invalid):
         await tenant.make_flow("Wrong", develop=develop('{"nodes":[{"id":"a","outputIds":[["b"]]}]}'))
-    found, _ = await flows.list_flows(tenant.principal, tenant.database, tenant.application_id, page=0, per_page=100)
+    found, _ = await flows.list_flows(
+        tenant.principal, tenant.database, tenant.application_id, EVERYTHING, Order("id", False, 100, 0)
+    )
     assert found == []
 
 

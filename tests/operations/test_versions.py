@@ -13,7 +13,7 @@ from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING
 from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import flows, versions
-from core.store.flow_versions import Order
+from core.store.lists import Order
 from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.tenants import KEEP, Tenant
 
@@ -157,4 +157,4 @@ async def test_the_draft_has_no_address(tenant: Tenant) -> None:
     found = await versions.show_versions(
         tenant.claim("flowVersions.get"), tenant.database, flow.id, EVERYTHING, Order("id", False, 10, 0), SHOWN_VERSION
     )
-    assert (found.items, found.size, found.total) == (b"", 0, 0)
+    assert (found.items, list(found.ids), found.total) == (b"", [], 0)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
 from core.domain.access import credential_digest
-from core.domain.query import parse_query
+from core.domain.query import EVERYTHING, parse_query
 from core.store.database import Database
+from core.store.lists import Order, page_of
 from core.store.predicates import compile_query
 from core.store.queries import query
+from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES
+from tests.support.arrangements import make_sibling
 from tests.support.tenants import Tenant
 
 MANY = 20_000
@@ -55,11 +59,27 @@ async def test_a_page_of_a_small_flow_does_not_read_the_large_one(
     tenant: Tenant, database: Database, crowded: tuple[int, int]
 ) -> None:
     asked = (credential_digest(tenant.token), crowded[1])
-    for order in ("v.name ASC, v.id ASC", "v.id DESC"):
-        sql = query("flow_versions.show_versions").replace("/* order */ v.id", order)
+    predicate = compile_query(EVERYTHING, first=5)
+    for sort, descending in product(("version", "id"), (False, True)):
+        sql = page_of(query("flow_versions.show_versions"), predicate, Order(sort, descending, 100, 0))
         text = await plan(database, sql, *asked, 100, 0)
         assert rows_touched(text) <= 20, text
         assert "Function Scan" not in text, "the look-up of the token is planned as part of the statement"
+
+
+async def test_a_deep_page_by_name_is_found_in_the_index_alone(
+    tenant: Tenant, database: Database, crowded: tuple[int, int]
+) -> None:
+    async with database.connection() as connection:
+        large = await connection.fetchval("SELECT id FROM flows WHERE name = 'large'")
+    predicate = compile_query(EVERYTHING, first=5)
+    for descending in (False, True):
+        sql = page_of(query("flow_versions.show_versions"), predicate, Order("version", descending, 100, MANY - 500))
+        text = await plan(database, sql, credential_digest(tenant.token), large, 100, MANY - 500)
+        (passing,) = [line for line in text.splitlines() if "Scan" in line and f"rows={MANY - 400}" in line]
+        assert "Index Only Scan" in passing, text
+        assert "using flow_versions_name_key" in passing, text
+        assert "Heap Fetches: 0" in text, text
 
 
 async def test_fixing_the_set_of_a_small_flow_reads_only_it(
@@ -71,6 +91,87 @@ async def test_fixing_the_set_of_a_small_flow_reads_only_it(
     job = ("planned-job-000000001", company_id, None, flow_id, "delete_versions", "bulk", "{}", "apiToken", 1, 5000)
     text = await plan(database, sql, *job, *predicate.parameters)
     assert rows_touched(text) <= 20, text
+
+
+# Lists of an application
+
+
+@pytest.fixture
+async def applications(tenant: Tenant, database: Database) -> tuple[int, int, int]:
+    """A company, its application with many flows and ended jobs, and one with few."""
+    small = await make_sibling(tenant)
+    async with database.connection() as connection:
+        for application_id, count in ((tenant.application_id, MANY), (small.application_id, 20)):
+            await connection.execute(
+                """
+                WITH made AS (
+                    INSERT INTO flows (company_id, application_id, name, name_folded, created_at, updated_at,
+                                       created_by_type, updated_by_type)
+                    SELECT $1, $2, md5(n::text), md5(n::text), now() - n * interval '7 s', now() - n * interval '3 s',
+                           'cli', 'cli'
+                    FROM generate_series(1, $3::integer) AS n
+                    RETURNING *
+                )
+                INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest, created_by_type,
+                                           updated_by_type)
+                SELECT company_id, id, 1, 'Draft', '{"triggers":[],"nodes":[]}', '', 'cli', 'cli' FROM made
+                """,
+                tenant.company_id, application_id, count,
+            )  # fmt: skip
+            await connection.execute(
+                """
+                INSERT INTO jobs (public_id, company_id, application_id, kind, queue, status, arguments,
+                                  requested_by_type, created_at, finished_at)
+                SELECT lpad($2::bigint::text || '-' || n, 21, '0'), $1, $2, 'delete_versions', 'bulk', 'completed',
+                       '{}', 'cli', now() - n * interval '7 s', now()
+                FROM generate_series(1, $3::integer) AS n
+                """,
+                tenant.company_id, application_id, count,
+            )  # fmt: skip
+        await connection.execute("VACUUM ANALYZE flow_versions, jobs, flows")
+    return tenant.company_id, tenant.application_id, small.application_id
+
+
+async def test_a_page_of_flows_reads_only_it(database: Database, applications: tuple[int, int, int]) -> None:
+    company_id, large, small = applications
+    of_class = parse_query({"flowClass": "cloud"}, language=FLOWS.language)
+    predicate = compile_query(of_class, first=5, subject=FLOWS)
+    sorts = ("name", "id", "creationDate", "lastUpdated")
+    for sort, descending, (application_id, most) in product(sorts, (False, True), ((large, 100), (small, 20))):
+        sql = page_of(query("flows.list_flows"), predicate, Order(sort, descending, 100, 0))
+        text = await plan(database, sql, company_id, application_id, 100, 0, *predicate.parameters)
+        assert "Seq Scan" not in text, text
+        assert rows_touched(text) <= most, text
+
+
+async def test_a_page_of_a_job_log_reads_only_it(database: Database, applications: tuple[int, int, int]) -> None:
+    company_id, large, small = applications
+    predicate = compile_query(EVERYTHING, first=6, subject=JOB_LOGS)
+    for descending, (application_id, most) in product((False, True), ((large, 100), (small, 20))):
+        sql = page_of(query("jobs.list_job_log"), predicate, Order("runQueuedAt", descending, 100, 0))
+        text = await plan(database, sql, company_id, application_id, ["delete_versions", "delete_flow"], 100, 0)
+        assert "Seq Scan" not in text, text
+        assert rows_touched(text) <= most, text
+
+
+async def test_the_versions_of_one_name_are_found_flow_by_flow(
+    tenant: Tenant, database: Database, applications: tuple[int, int, int]
+) -> None:
+    """Not by reading all versions: each flow of the application is asked for the one, through the index."""
+    company_id, _, small = applications
+    predicate = compile_query(EVERYTHING, first=6, subject=NAMESAKES)
+    sql = page_of(query("flow_versions.show_namesakes"), predicate, Order("name", False, 100, 0))
+    text = await plan(database, sql, company_id, small, "v1", 100, 0)
+    assert "Seq Scan" not in text, text
+    assert rows_touched(text) <= 20, text
+
+
+async def test_a_count_of_flows_does_not_join_what_it_does_not_need(
+    database: Database, applications: tuple[int, int, int]
+) -> None:
+    company_id, large, _ = applications
+    text = await plan(database, query("flows.count_flows"), company_id, large)
+    assert "flow_versions" not in text, text
 
 
 async def test_claiming_staged_jobs_does_not_read_the_ended_ones(database: Database, crowded: tuple[int, int]) -> None:

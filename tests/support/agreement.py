@@ -5,24 +5,43 @@ Hypothesis makes the queries up, for the tests at random and for `make fuzz` fro
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from core.domain.query import parse_query
 from core.store.database import Database
-from core.store.predicates import compile_query
-from tests.support.evaluator import Row, holds
-from tests.support.front import CONSTANTS
+from tests.support.evaluator import holds
+from tests.support.grounds import KINDS, Ground
 from tests.support.queries import queries
+from tests.support.tenants import Tenant
 
-of_any_query = given(query=queries())
+Question: TypeAlias = tuple[str, dict[str, Any]]
+"""A kind of row, one of KINDS, and what is asked of it."""
+
+_kinds = st.sampled_from([*KINDS, "versions", "versions"])
+"""What a bulk delete goes by is asked half of the time."""
 
 
-async def check_agreement(database: Database, rows: list[Row], query: dict[str, Any]) -> None:
-    """`rows` are all the versions there are. Raises AssertionError naming the query and where the two differ."""
-    predicate = compile_query(parse_query(query), first=1, constants=CONSTANTS)
+def _asked(kind: str) -> st.SearchStrategy[Question]:
+    return st.tuples(st.just(kind), queries(language=KINDS[kind].language))
+
+
+of_any_query = given(question=_kinds.flatmap(_asked))
+
+
+async def make_grounds(database: Database, make_tenant: Callable[[], Awaitable[Tenant]]) -> dict[str, Ground]:
+    """Rows of every kind, each with a tenant of its own."""
+    return {name: await kind.make(database, await make_tenant()) for name, kind in KINDS.items()}
+
+
+async def check_agreement(database: Database, grounds: Mapping[str, Ground], question: Question) -> None:
+    """Raises AssertionError naming the query and where the two differ."""
+    name, query = question
+    parsed, ground = parse_query(query, language=KINDS[name].language), grounds[name]
     async with database.connection() as connection:
-        found = await connection.fetch(f"SELECT id FROM flow_versions v WHERE {predicate.sql}", *predicate.parameters)
-    differing = {row["id"] for row in found} ^ {row.id for row in rows if holds(query, row)}
-    assert not differing, f"{query!r} is compiled to {predicate.sql} {predicate.parameters!r}; differing: {differing}"
+        found = await ground.find(connection, parsed)
+    differing = set(found) ^ {row.id for row in ground.rows if holds(query, row)}
+    assert not differing, f"{query!r}, asked of {name}, is {parsed!r}; differing: {differing}"

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from core.domain.access import ActorType, Principal
 from core.domain.flows import Flow
@@ -49,16 +49,19 @@ UNKNOWN = {
 
 @dataclass(frozen=True)
 class Arranged:
-    """The ids to put into a route's path and, where it takes one, a body that it accepts."""
+    """The ids to put into a route's path, the parameters it must have and, where it takes one, a body it accepts."""
 
     ids: Mapping[str, str]
     body: Mapping[str, Any] | None = None
     flow: Flow | None = field(default=None, compare=False)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
-    def path(self, route: Route, **others: str) -> str:
-        """The route's address, percent-encoded; `others` take the place of arranged ids."""
+    def path(self, route: Route, parameters: Mapping[str, str] | None = None, /, **others: str) -> str:
+        """The route's address, percent-encoded; `others` take the place of arranged ids, `parameters` of arranged
+        parameters."""
         ids = {name: quote(value, safe="") for name, value in {**self.ids, **others}.items()}
-        return route.path.format(**ids)
+        asked = urlencode({**self.parameters, **(parameters or {})}, errors="surrogatepass")
+        return route.path.format(**ids) + (f"?{asked}" if asked else "")
 
 
 Arrange = Callable[[Tenant], Awaitable[Arranged]]
@@ -120,6 +123,12 @@ async def _version(tenant: Tenant) -> Arranged:
     assert arranged.flow is not None
     version = await tenant.make_version(arranged.flow, f"v{next(_numbers)}")
     return replace(arranged, ids={**arranged.ids, "flowVersionId": hex_id(version.id)})
+
+
+async def _namesake(tenant: Tenant) -> Arranged:
+    flow = await tenant.make_flow(f"Flow {next(_numbers)}")
+    version = await tenant.make_version(flow, f"v{next(_numbers)}")
+    return Arranged({"applicationId": tenant.application}, parameters={"version": str(version.name)})
 
 
 async def _version_change(tenant: Tenant) -> Arranged:
@@ -220,6 +229,8 @@ async def _nothing(_: Tenant) -> Arranged:
 ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_flows.list_flows: _application,
     losant_flows.create_flow: _new_flow,
+    losant_flows.list_namesakes: _namesake,
+    losant_flows.read_palette: _application,
     losant_flows.read_flow: _flow,
     losant_flows.change_flow: _flow_change,
     losant_flows.delete_flow: _flow,

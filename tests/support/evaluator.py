@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,22 +20,33 @@ TEXT: dict[str, Callable[[str, str], bool]] = {
     "$endsWith": str.endswith,
     "$contains": lambda name, part: part in name,
 }
-DATES = ("creationDate", "lastUpdated")
-LISTS = ("triggers", "nodes")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A version as the language sees it. `fields` has version, name, flowClass, enabled, customNodeSupports."""
+    """A thing as its language sees it. Each field stands in the one mapping that says how it is compared; None is a
+    field that has no value. `contents` are what a flow has beside its develop content, which is `lists`."""
 
-    id: int
+    ids: Mapping[str, int | None]
     fields: Mapping[str, str | bool | None]
-    dates: Mapping[str, datetime]
-    lists: Mapping[str, list[dict[str, Any]]]
+    dates: Mapping[str, datetime | None]
+    lists: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    contents: tuple[Mapping[str, list[dict[str, Any]]], ...] = ()
+
+    @property
+    def id(self) -> int:
+        number = self.ids["id"]
+        assert number is not None
+        return number
 
 
 def holds(query: Mapping[str, Any], row: Row) -> bool:
     return all(_part_holds(key, value, row) for key, value in query.items())
+
+
+def holds_somewhere(query: Mapping[str, Any], row: Row) -> bool:
+    """Whether a flow meets the query as it is, or would with another one of its contents."""
+    return any(holds(query, replace(row, lists=lists)) for lists in (row.lists, *row.contents))
 
 
 def _part_holds(key: str, value: Any, row: Row) -> bool:
@@ -45,28 +56,34 @@ def _part_holds(key: str, value: Any, row: Row) -> bool:
         return not value or any(holds(one, row) for one in value)
     if key == "$nor":
         return bool(value) and not any(holds(one, row) for one in value)
-    if key in LISTS:
+    if key in row.lists:
         wanted = value.get("$eq", value.get("$ne", value))
         return any(_fits(element, wanted) for element in row.lists[key]) != ("$ne" in value)
     rules = value if isinstance(value, dict) else {"$eq": value}
-    if key == "id":
-        return all(_number_holds(rule, operand, row.id, lambda text: int(text, 16)) for rule, operand in rules.items())
-    if key in DATES:
-        moment = math.floor(row.dates[key].timestamp() * 1000 + 1e-6)
+    if key in row.ids:
+        return all(
+            _number_holds(rule, operand, row.ids[key], lambda text: int(text, 16)) for rule, operand in rules.items()
+        )
+    if key in row.dates:
+        moment = _shown(row.dates[key])
         return all(_number_holds(rule, operand, moment, _milliseconds) for rule, operand in rules.items())
     fold = str.casefold if rules.get("$ci") else str
     asked = [(rule, operand) for rule, operand in rules.items() if rule != "$ci"]
     return all(_scalar_holds(rule, operand, row.fields[key], fold) for rule, operand in asked)
 
 
-def _number_holds(rule: str, operand: Any, number: int, read: Callable[[Any], int]) -> bool:
+def _shown(moment: datetime | None) -> int | None:
+    return None if moment is None else math.floor(moment.timestamp() * 1000 + 1e-6)
+
+
+def _number_holds(rule: str, operand: Any, number: int | None, read: Callable[[Any], int]) -> bool:
+    """What has no number equals null alone, and is neither greater nor less than anything."""
     if rule in ("$in", "$nin"):
         return (number in [read(one) for one in operand if one is not None]) == (rule == "$in")
-    if operand is None:
-        return rule == "$ne"
+    other = None if operand is None else read(operand)
     if rule in COMPARE:
-        return COMPARE[rule](number, read(operand))
-    return (number == read(operand)) == (rule == "$eq")
+        return number is not None and other is not None and COMPARE[rule](number, other)
+    return (number == other) == (rule == "$eq")
 
 
 def _milliseconds(operand: Any) -> int:

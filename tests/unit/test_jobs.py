@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain import job_log
 from core.domain.jobs import (
     BATCH_SECONDS,
     CHUNK_SIZE,
@@ -84,3 +85,8 @@ def test_a_failure_says_what_happened_in_a_word_and_a_sentence() -> None:
         assert str(failure) == f"{failure.code}: {failure.message}"
     assert TransientFailure("busy", "Later.").retry_after is None
     assert TransientFailure("busy", "Later.", retry_after=3.0).retry_after == 3.0
+
+
+def test_losants_job_log_has_a_word_for_all_it_shows() -> None:
+    assert set(job_log.NAMES) == set(DELETION_KINDS)
+    assert set(job_log.STATUSES) == set(JobStatus)

@@ -21,7 +21,7 @@ WITH t AS (
     INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
     SELECT company_id, $11, created_by_id, $12, 'version.create', 'version', id, digest FROM v
 )
-SELECT t.application_id, t.scopes, v.revision, /* shown */ ''::bytea AS shown
+SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS shown
 FROM t LEFT JOIN (v CROSS JOIN f) ON true;
 
 -- name: insert_draft
@@ -34,7 +34,7 @@ RETURNING *;
 -- name: show_version_by_id
 -- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token
 -- opens nothing. No revision: a visible flow with such a version is not there; the Draft has no address here.
-SELECT t.application_id, t.scopes, v.revision, /* shown */ ''::bytea AS shown
+SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS shown
 FROM open_token($1) t
 LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
@@ -42,7 +42,7 @@ LEFT JOIN flow_versions v ON v.id = $3 AND v.flow_id = f.id AND v.company_id = t
 
 -- name: show_version_by_name
 -- The same by name, which a Draft does not have.
-SELECT t.application_id, t.scopes, v.revision, /* shown */ ''::bytea AS shown
+SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS shown
 FROM open_token($1) t
 LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
@@ -185,11 +185,11 @@ SELECT count(*) AS matched, count(*) FILTER (WHERE protected) AS protected,
 FROM matched;
 
 -- name: show_versions
--- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in from
--- SORTS; how many there are in all; and what the token that asks may see. What has a name is no Draft. Versions are
+-- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in; their
+-- ids, in any order; how many there are in all; and what the token that asks may see. What has a name is no Draft. Versions are
 -- sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
 -- what is passed over is neither read nor shown. Only a page that is not the whole needs the count.
-SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found, page.items, page.size,
+SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found, page.items, page.size, page.ids,
        CASE WHEN $4 = 0 AND page.size < $3 THEN page.size
             ELSE (SELECT count(*) FROM flow_versions v
                   WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE)
@@ -198,13 +198,32 @@ FROM open_token($1) t
 LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
                  AND f.removing_since IS NULL
 LEFT JOIN LATERAL (
-    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ v.id), '') AS items,
-           count(*) AS size
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           count(*) AS size, array_agg(v.id) AS ids
     FROM flow_versions v
     WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
         SELECT v.id FROM flow_versions v
         WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE
-        ORDER BY /* order */ v.id
+        ORDER BY /* order */ 1
         LIMIT $3 OFFSET $4
     ))
 ) AS page ON f.id IS NOT NULL;
+
+-- name: show_namesakes
+-- A page of the versions of one name in all flows of an application that meet the query put in, as their dialect shows
+-- them, in the order put in.
+SELECT v.id, /* shown */ ''::bytea AS shown
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id
+WHERE v.company_id = $1 AND v.name = $3
+  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE
+ORDER BY /* order */ 1
+LIMIT $4 OFFSET $5;
+
+-- name: count_namesakes
+-- How many show_namesakes has to page through.
+SELECT count(*)
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id
+WHERE v.company_id = $1 AND v.name = $3
+  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE;

@@ -2,8 +2,8 @@
 -- A flow is born without any version.
 INSERT INTO flows (company_id, application_id, name, description, flow_class, enabled,
                    created_by_type, created_by_id, updated_by_type, updated_by_id,
-                   short_description, icon_data, docs_url, category, custom_node_supports)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13)
+                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13, $14)
 RETURNING *, NULL::bigint AS deployed_version_id;
 
 -- name: read_flow
@@ -13,6 +13,17 @@ FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
 WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
 
+-- name: list_flows
+-- A page of the flows that meet the query put in, which may look at `d`, the deployed version, and `v`, the Draft; the
+-- order put in ends with the id so that pages never overlap.
+SELECT f.*, d.id AS deployed_version_id, v.body AS develop
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
+LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft'
+WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE
+ORDER BY /* order */ 1
+LIMIT $3 OFFSET $4;
+
 -- name: read_flow_with_develop
 -- The same with the body of its Draft, which can have megabytes: only for whoever is shown it.
 SELECT f.*, d.id AS deployed_version_id, w.body AS develop
@@ -21,19 +32,19 @@ LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
 LEFT JOIN flow_versions w ON w.flow_id = f.id AND w.status = 'Draft'
 WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
 
--- name: list_flows
--- A page of an application's flows by name; the id breaks ties so that pages never overlap.
-SELECT f.*, d.id AS deployed_version_id, w.body AS develop
-FROM flows f
-LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
-LEFT JOIN flow_versions w ON w.flow_id = f.id AND w.status = 'Draft'
-WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL
-ORDER BY f.name COLLATE "C", f.id
-LIMIT $3 OFFSET $4;
-
 -- name: count_flows
--- How many flows there are to page through.
-SELECT count(*) FROM flows WHERE company_id = $1 AND application_id = $2 AND removing_since IS NULL;
+-- How many flows there are to page through, for a query that looks at nothing but the flow: joining the others as well
+-- takes six times as long, since no planner leaves out a join over a partial index.
+SELECT count(*) FROM flows f
+WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE;
+
+-- name: count_flows_by_content
+-- The same for a query that looks at more.
+SELECT count(*)
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
+LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft'
+WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE;
 
 -- name: find_application
 -- Tells an empty application from one that is not the caller's.
@@ -75,7 +86,8 @@ SET name = coalesce($3, name),
     revision = revision + 1,
     updated_at = clock_timestamp(),
     updated_by_type = $6,
-    updated_by_id = $7
+    updated_by_id = $7,
+    name_folded = coalesce($12, name_folded)
 WHERE id = $2 AND company_id = $1
 RETURNING id;
 
@@ -99,11 +111,11 @@ WITH moved AS (
 INSERT INTO deleted_flows (id, company_id, application_id, job_id, name, description, flow_class, enabled,
                            next_iteration, revision, created_at, created_by_type, created_by_id,
                            updated_by_type, updated_by_id,
-                           short_description, icon_data, docs_url, category, custom_node_supports)
+                           short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
 SELECT id, company_id, application_id, $3, name, description, flow_class, enabled,
        next_iteration, revision, created_at, created_by_type, created_by_id,
        updated_by_type, updated_by_id,
-       short_description, icon_data, docs_url, category, custom_node_supports
+       short_description, icon_data, docs_url, category, custom_node_supports, name_folded
 FROM moved;
 
 -- name: restore_flow_of_job
@@ -113,11 +125,11 @@ WITH back AS (
 )
 INSERT INTO flows (id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision,
                    created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
-                   short_description, icon_data, docs_url, category, custom_node_supports)
+                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
 OVERRIDING SYSTEM VALUE
 SELECT id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision + 1,
        created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
-       short_description, icon_data, docs_url, category, custom_node_supports
+       short_description, icon_data, docs_url, category, custom_node_supports, name_folded
 FROM back;
 
 -- name: lock_flow_of_company

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import orjson
+
+from core.domain import languages
 from core.domain.contents import DevelopChange, pick
 from core.domain.etags import render_etag
-from core.domain.flows import FlowChange, PaletteEntry
+from core.domain.flows import Flow, FlowChange, PaletteEntry
 from core.domain.identifiers import hex_id, parse_hex_id
-from core.operations import deletions, flows
-from schemas.losant import render_flow, render_page
+from core.operations import deletions, flows, versions
+from core.operations.custom_nodes import list_palette
+from schemas.custom_nodes import render_custom_node
+from schemas.losant import joined, render_flow, render_page
 from service.calls import Answer, Call
+from service.dialects.losant.extras import custom_nodes_of, linker_of, links_of, version_template
+from service.dialects.losant.lists import envelope_of, order_of, selection_of
 
 
 def application_of(call: Call) -> int:
@@ -20,21 +27,48 @@ def flow_of(call: Call) -> int:
 
 
 async def list_flows(call: Call) -> Answer:
-    page, per_page = call.query["page"], call.query["per_page"]
+    application_id = application_of(call)
+    selection = await selection_of(call, languages.FLOWS)
     found, total = await flows.list_flows(
-        call.principal, call.database, application_of(call), page=page, per_page=per_page
+        call.principal,
+        call.database,
+        application_id,
+        selection,
+        order_of(call),
+        all_versions=call.query["all_versions"],
     )
-    body = render_page(
-        b",".join([render_flow(flow) for flow in found]),
-        count=len(found),
-        totalCount=total,
-        perPage=per_page,
-        page=page,
-        sortField="name",
-        sortDirection="asc",
-        applicationId=hex_id(application_of(call)),
+    custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id for flow in found])
+    link = linker_of(call, "flow")
+    envelope = envelope_of(call, len(found), total, applicationId=hex_id(application_id))
+    if not call.query.get("query"):  # what a query has narrowed is of no single class
+        envelope["flowClass"] = call.query["flow_class"]
+    page = render_page(b",".join([joined(render_flow(flow), link(flow.id)) for flow in found]), **envelope)
+    return Answer(200, joined(page, links_of(call, "flows"), custom_nodes))
+
+
+async def list_namesakes(call: Call) -> Answer:
+    """The versions of one name. `develop` and `default` name none."""
+    application_id = application_of(call)
+    selection = await selection_of(call, languages.NAMESAKES)
+    found = await versions.show_namesakes(
+        call.principal,
+        call.database,
+        application_id,
+        call.query["version"],
+        selection,
+        order_of(call),
+        version_template(call),
     )
-    return Answer(200, body)
+    custom_nodes = await custom_nodes_of(call, version_ids=found.ids)
+    envelope = envelope_of(call, len(found.ids), found.total, applicationId=hex_id(application_id))
+    return Answer(200, joined(render_page(found.items, **envelope), links_of(call, "flowsByVersion"), custom_nodes))
+
+
+async def read_palette(call: Call) -> Answer:
+    """What a flow can use beside the nodes its runner knows: the application's own custom nodes."""
+    found = await list_palette(call.principal, call.database, application_of(call))
+    shown = {"customNodes": [render_custom_node(node) for node in found], "applicationId": hex_id(application_of(call))}
+    return Answer(200, joined(orjson.dumps(shown), links_of(call, "palette")))
 
 
 async def create_flow(call: Call) -> Answer:
@@ -50,12 +84,12 @@ async def create_flow(call: Call) -> Answer:
         custom_node_supports=call.body.get("custom_node_supports"),
         develop=_develop(call),
     )
-    return Answer(201, render_flow(flow), {"ETag": render_etag(flow.revision)})
+    return await _answer(call, 201, flow)
 
 
 async def read_flow(call: Call) -> Answer:
     flow = await flows.read_flow(call.principal, call.database, application_of(call), flow_of(call))
-    return Answer(200, render_flow(flow), {"ETag": render_etag(flow.revision)})
+    return await _answer(call, 200, flow)
 
 
 async def change_flow(call: Call) -> Answer:
@@ -73,7 +107,7 @@ async def change_flow(call: Call) -> Answer:
     flow = await flows.change_flow(
         call.principal, call.database, application_of(call), flow_of(call), change, etag=call.if_match
     )
-    return Answer(200, render_flow(flow), {"ETag": render_etag(flow.revision)})
+    return await _answer(call, 200, flow)
 
 
 async def delete_flow(call: Call) -> Answer:
@@ -88,6 +122,13 @@ async def delete_flow(call: Call) -> Answer:
     )
     call.service.hints.staged()
     return Answer(200, {"success": True}, {"Location": f"/api/v1/jobs/{public_id}"})
+
+
+async def _answer(call: Call, status: int, flow: Flow) -> Answer:
+    """One flow with all it was asked for."""
+    custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id])
+    shown = joined(render_flow(flow), links_of(call, "flow", flow.id), custom_nodes)
+    return Answer(status, shown, {"ETag": render_etag(flow.revision)})
 
 
 def _palette(call: Call) -> PaletteEntry:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from core.domain import languages
 from core.domain.addresses import check_callback_url, check_recipient
-from core.domain.documents import parse_json
 from core.domain.errors import Invalid
 from core.domain.etags import render_etag
 from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING, Glob, Selection, parse_query
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import deletions, versions
-from core.store.flow_versions import Order
 from core.threads import computed
-from schemas.losant import MOST_QUERY, SHOWN_VERSION, content_of, render_page
+from schemas.lists import MOST_QUERY
+from schemas.losant import content_of, joined, render_page
 from service.calls import Answer, Call
+from service.dialects.losant.extras import custom_nodes_of, links_of, version_template
 from service.dialects.losant.flows import application_of, flow_of
+from service.dialects.losant.lists import envelope_of, order_of, query_of
 from service.keys import idempotency_key
 from service.waiting import ended_within, preferred_wait
 
@@ -27,33 +29,23 @@ def version_of(call: Call) -> str:
 
 async def list_versions(call: Call) -> Answer:
     application_id, flow_id = application_of(call), flow_of(call)
-    page, per_page = call.query["page"], call.query["per_page"]
-    direction = call.query["sort_direction"] or "asc"
-    order = Order(call.query["sort_field"], direction.lower() == "desc", per_page, page * per_page)
     found = await versions.show_versions(
-        call.claim, call.database, flow_id, await _selection(call), order, SHOWN_VERSION
+        call.claim, call.database, flow_id, await _selection(call), order_of(call), version_template(call)
     )
-    asked = {"filter": "filter", "filterField": "filter_field"}
-    body = render_page(
-        found.items,
-        count=found.size,
-        totalCount=found.total,
-        perPage=per_page,
-        page=page,
-        sortField=call.query["sort_field"],
-        sortDirection=direction,
-        applicationId=hex_id(application_id),
-        flowId=hex_id(flow_id),
-        **{shown: call.query[name] for shown, name in asked.items() if name in call.query},
+    custom_nodes = await custom_nodes_of(call, version_ids=found.ids)
+    envelope = envelope_of(
+        call, len(found.ids), found.total, applicationId=hex_id(application_id), flowId=hex_id(flow_id)
     )
-    return Answer(200, body)
+    return Answer(
+        200, joined(render_page(found.items, **envelope), links_of(call, "flowVersions", flow_id), custom_nodes)
+    )
 
 
 async def _selection(call: Call) -> Selection:
     """`query` overrides the filter; a blank filter is none."""
-    text = call.query.get("query")
-    if text:
-        return await computed(len(text), lambda: parse_query(parse_json(text, "query")))
+    query = await query_of(call, languages.VERSIONS)
+    if query is not None:
+        return query
     return Glob(call.query["filter"]) if call.query.get("filter") else EVERYTHING
 
 
@@ -64,17 +56,19 @@ async def create_version(call: Call) -> Answer:
         notes=call.body.get("notes"),
         content=await computed(len(call.raw_body), lambda: content_of(call.document, strict=call.query["strict"])),
     )
-    asked = (call.claim, call.database, flow_of(call), new, SHOWN_VERSION)
+    asked = (call.claim, call.database, flow_of(call), new, version_template(call))
     if call.query["allow_replacement"]:
         shown = await versions.keep_version(*asked, keep=call.service.keep, etag=call.if_match)
     else:
         shown = await versions.create_version(*asked, etag=call.if_match)
-    return Answer(201, shown.text, _etag(shown.revision))
+    return await _answer(call, 201, shown)
 
 
 async def read_version(call: Call) -> Answer:
-    shown = await versions.show_version(call.claim, call.database, flow_of(call), version_of(call), SHOWN_VERSION)
-    return Answer(200, shown.text, _etag(shown.revision))
+    shown = await versions.show_version(
+        call.claim, call.database, flow_of(call), version_of(call), version_template(call)
+    )
+    return await _answer(call, 200, shown)
 
 
 async def change_version(call: Call) -> Answer:
@@ -86,10 +80,10 @@ async def change_version(call: Call) -> Answer:
         flow_of(call),
         version_of(call),
         change,
-        SHOWN_VERSION,
+        version_template(call),
         etag=call.if_match,
     )
-    return Answer(200, shown.text, _etag(shown.revision))
+    return await _answer(call, 200, shown)
 
 
 async def delete_version(call: Call) -> Answer:
@@ -140,8 +134,10 @@ async def _preview(call: Call, request: deletions.DeletionRequest) -> Answer:
     return Answer(200, {"matched": preview.matched, "protected": preview.protected, "sample": sample})
 
 
-def _etag(revision: int) -> dict[str, str]:
-    return {"ETag": render_etag(revision)}
+async def _answer(call: Call, status: int, shown: versions.Shown) -> Answer:
+    """One version with all it was asked for."""
+    custom_nodes = await custom_nodes_of(call, version_ids=[shown.id])
+    return Answer(status, joined(shown.text, custom_nodes), {"ETag": render_etag(shown.revision)})
 
 
 def _request(call: Call) -> deletions.DeletionRequest:
