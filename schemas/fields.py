@@ -141,18 +141,22 @@ def load(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
 def parameters(schema: Schema) -> Callable[[Mapping[str, str]], Mapping[str, Any]]:
     """A reader of query strings: what `load` makes of them, without its work for a request that names none of ours.
 
-    `name[0][type]` is a part of `name`.
+    `name[]` and `name[0][type]` count as `name`, since a schema may put them together.
     """
-    known = frozenset(field.data_key or name for name, field in schema.fields.items())
+    known = frozenset(_stem(field.data_key or name) for name, field in schema.fields.items())
     required = any(field.required for field in schema.fields.values())
     defaults = None if required else load(schema, {})
 
     def read(given: Mapping[str, str]) -> Mapping[str, Any]:
-        if defaults is not None and known.isdisjoint(name.partition("[")[0] for name in given):
+        if defaults is not None and known.isdisjoint(map(_stem, given)):
             return defaults
         return load(schema, dict(given))
 
     return read
+
+
+def _stem(name: str) -> str:
+    return name.partition("[")[0]
 
 
 def _check_keys(schema: Schema, data: Mapping[str, Any]) -> None:
