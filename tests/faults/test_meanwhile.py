@@ -20,7 +20,7 @@ async def test_changed_meanwhile(new_ground: NewGround, promise: Promise) -> Non
             ground.start("scheduler"),
             ground.start("worker", DATABASE_URL=wire.url),
         )
-        stop = wire.stop_after("COMMIT", skip=1)  # of the first batch; the one before is that of the claim
+        stop = wire.stop_after("COMMIT")  # of the first batch
         deletion = await ground.delete(3_000)
         await stop.reached()
         before = await deletion.begun()

@@ -67,7 +67,7 @@ async def test_stopped_past_its_lease(new_ground: NewGround, promise: Promise) -
         )
         inside = await ground.delete(3_000, locks=(0.5,))
         session = await inside.locks[0].waited_for()
-        stop = wire.stop_after("COMMIT", skip=1)  # the first commit is that of the claim
+        stop = wire.stop_after("COMMIT")  # of its first batch
         between = await ground.delete(3_000)
         await stop.reached()
         await worker.freeze()
