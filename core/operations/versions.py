@@ -11,7 +11,7 @@ from asyncpg import Record
 from core.domain.access import Claim, Principal
 from core.domain.errors import AlreadyExists, Conflict, NotFound, VersionProtected
 from core.domain.etags import ANY, Etag
-from core.domain.flow_classes import CUSTOM_NODE, check_class, fitting_classes
+from core.domain.flow_classes import CUSTOM_NODE, Outline, check_class, fitting_classes
 from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
 from core.domain.templates import Template
@@ -66,7 +66,7 @@ async def create_version(
         raise AlreadyExists(f'A version named "{new.name}" already exists.') from None
 
 
-async def keep_version(
+async def create_or_replace_version(
     claim: Claim,
     database: Database,
     flow_id: int,
@@ -95,8 +95,7 @@ async def keep_version(
             return await _insert(connection, claim, flow_id, new, template)
         if flow.flow_class == CUSTOM_NODE:
             raise Conflict("A version of a custom node cannot be replaced; delete it first.")
-        if new.content.outline is not None:
-            check_class(new.content.outline, flow.flow_class)
+        check_class(_outline(new), flow.flow_class)
         version = await _replace(connection, principal, old, new, keep)
         shown = await store.show_changed(connection, principal.company_id, version.id, template)
         return Shown(version.id, shown, version.revision)
@@ -219,16 +218,19 @@ async def _lock(
 
 
 async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVersion, template: Template) -> Shown:
-    outline = new.content.outline
-    assert outline is not None, "a new content is judged before it comes here"
-    classes = fitting_classes(outline)
-    row = admit(claim, await store.insert(connection, claim, flow_id, new, classes, template))
+    outline = _outline(new)
+    row = admit(claim, await store.insert(connection, claim, flow_id, new, fitting_classes(outline), template))
     if row["revision"] is None:
         flow_class = (await flows.read_constants(connection, claim, flow_id)).get("flowClass")
         if flow_class is not None:
             check_class(outline, flow_class)
         raise NotFound(FLOW_UNKNOWN)
     return Shown(row["id"], row["shown"], row["revision"])
+
+
+def _outline(new: NewVersion) -> Outline:
+    assert new.content.outline is not None, "a new content is judged before it comes here"
+    return new.content.outline
 
 
 async def _replace(

@@ -170,7 +170,7 @@ async def show_page(
     constants: Mapping[str, str | None],
 ) -> asyncpg.Record | None:
     """A page of the selected versions: application_id and scopes, for admission; then found (the flow), items (JSON
-    in UTF-8, joined by commas), size, ids (null for none) and total. None if the token opens nothing.
+    in UTF-8, joined by commas), ids (null for none) and total. None if the token opens nothing.
     """
     predicate = compile_query(selection, first=5, constants=constants)
     return await connection.fetchrow(

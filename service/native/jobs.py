@@ -11,9 +11,9 @@ import orjson
 from core.domain.errors import Invalid
 from core.domain.jobs import Job, JobItem, JobKind, JobStatus
 from core.operations import jobs, results, undo
-from schemas.jobs import MOST_PAGE, render_item, render_job
+from schemas.jobs import render_item, render_job
 from service.calls import Answer, Call, Stream
-from service.dialects.patchworks.envelope import page
+from service.native.paging import Paging
 
 NDJSON = "application/x-ndjson"
 
@@ -28,20 +28,18 @@ POLL_SECONDS = 1
 
 
 async def list_jobs(call: Call) -> Answer:
-    number, per_page = call.query["page"], min(call.query["per_page"], MOST_PAGE)
+    asked = Paging.of(call)
     found, total = await jobs.list_jobs(
         call.principal,
         call.database,
         kinds=_words(call, "kind", JobKind),
         statuses=_words(call, "status", JobStatus),
-        limit=per_page,
-        offset=(number - 1) * per_page,
+        limit=asked.limit,
+        offset=asked.offset,
     )
-    public_url = call.service.settings.public_url
-    rows = [render_job(job, public_url) for job in found]
+    rows = [render_job(job, call.service.settings.public_url) for job in found]
     kept = {key: call.query[name] for key, name in _FILTERS.items() if name in call.query}
-    path = f"{public_url}/api/v1/jobs"
-    return page(rows, path=path, query=kept, number=number, per_page=per_page, total=total)
+    return asked.answer(call, "/jobs", rows, total, kept)
 
 
 async def read_job(call: Call) -> Answer:
@@ -70,13 +68,11 @@ async def list_results(call: Call) -> Answer | Stream:
     if NDJSON in call.headers.get("Accept", ""):
         first, total = await results.read_results(call.principal, call.database, name, first=0, limit=LINES)
         return Stream(NDJSON, _lines(call, name, first, total))
-    number, per_page = call.query["page"], min(call.query["per_page"], MOST_PAGE)
-    first = (number - 1) * per_page
-    found, total = await results.read_results(call.principal, call.database, name, first=first, limit=per_page)
-    path = f"{call.service.settings.public_url}/api/v1/jobs/{name}/results"
-    kept = {"per_page": str(per_page)}
-    rows = [render_item(item) for item in found]
-    return page(rows, path=path, query=kept, number=number, per_page=per_page, total=total)
+    asked = Paging.of(call)
+    found, total = await results.read_results(
+        call.principal, call.database, name, first=asked.offset, limit=asked.limit
+    )
+    return asked.answer(call, f"/jobs/{name}/results", [render_item(item) for item in found], total)
 
 
 async def follow_job(call: Call) -> Answer | Stream:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from core.operations import storage
-from schemas.jobs import MOST_PAGE, render_deleted_storage
+from schemas.jobs import render_deleted_storage
 from service.calls import Answer, Call
-from service.dialects.patchworks.envelope import page
+from service.native.paging import Paging
 
 
 async def list_trash(call: Call) -> Answer:
-    flow_id = call.integer_id("flow")
-    number, per_page = call.query["page"], min(call.query["per_page"], MOST_PAGE)
+    flow_id, asked = call.integer_id("flow"), Paging.of(call)
     found, total = await storage.list_deleted_storage(
-        call.principal, call.database, flow_id, limit=per_page, offset=(number - 1) * per_page
+        call.principal, call.database, flow_id, limit=asked.limit, offset=asked.offset
     )
     rows = [render_deleted_storage(deleted) for deleted in found]
-    path = f"{call.service.settings.public_url}/api/v1/flows/{flow_id}/storage/trash"
-    kept = {"per_page": str(per_page)}
-    return page(rows, path=path, query=kept, number=number, per_page=per_page, total=total)
+    return asked.answer(call, f"/flows/{flow_id}/storage/trash", rows, total)
 
 
 async def restore_entry(call: Call) -> Answer:

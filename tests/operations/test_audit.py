@@ -112,7 +112,7 @@ async def _create_version(scene: Scene) -> None:
     await scene.tenant.keep_version(scene.flow, new_version("new"))
 
 
-async def _keep_version(scene: Scene) -> None:
+async def _replace_version(scene: Scene) -> None:
     await scene.tenant.keep_version(scene.flow, new_version("v1"), replace=True)
 
 
@@ -219,7 +219,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "flow.change",
     ),
     "create_version": (_create_version, "version.create"),
-    "keep_version": (_keep_version, "version.replace"),
+    "create_or_replace_version": (_replace_version, "version.replace"),
     "delete_version": (_delete_version, "version.delete"),
     "change_version": (
         lambda scene: versions.change_version(

@@ -77,7 +77,7 @@ class Tenant:
 
     async def keep_version(self, flow: Flow, new: NewVersion, *, replace: bool = False) -> Version:
         asked = (self.claim("flowVersions.post", reads=False), self.database, flow.id, new, SHOWN_VERSION)
-        await (versions.keep_version(*asked, keep=KEEP) if replace else versions.create_version(*asked))
+        await (versions.create_or_replace_version(*asked, keep=KEEP) if replace else versions.create_version(*asked))
         return await self.read_version(flow, new.name)
 
     def claim(self, scope: str, *, reads: bool = True) -> Claim:

@@ -186,10 +186,10 @@ FROM matched;
 
 -- name: show_versions
 -- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in; their
--- ids, in any order; how many there are in all; and what the token that asks may see. What has a name is no Draft. Versions are
--- sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the index alone:
--- what is passed over is neither read nor shown. Only a page that is not the whole needs the count.
-SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found, page.items, page.size, page.ids,
+-- ids, in any order; how many there are in all; and what the token that asks may see. What has a name is no Draft.
+-- Versions are sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the
+-- index alone: what is passed over is neither read nor shown. Only a page that is not the whole needs the count.
+SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found, page.items, page.ids,
        CASE WHEN $4 = 0 AND page.size < $3 THEN page.size
             ELSE (SELECT count(*) FROM flow_versions v
                   WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE)

@@ -58,7 +58,7 @@ async def create_version(call: Call) -> Answer:
     )
     asked = (call.claim, call.database, flow_of(call), new, version_template(call))
     if call.query["allow_replacement"]:
-        shown = await versions.keep_version(*asked, keep=call.service.keep, etag=call.if_match)
+        shown = await versions.create_or_replace_version(*asked, keep=call.service.keep, etag=call.if_match)
     else:
         shown = await versions.create_version(*asked, etag=call.if_match)
     return await _answer(call, 201, shown)
