@@ -99,7 +99,7 @@ def schemas_in(value: object) -> Iterator[Json]:
 
 
 @every_dialect
-def test_every_field_says_what_kind_it_is(dialect: Dialect) -> None:
+def test_every_route_fields_says_what_kind_it_is(dialect: Dialect) -> None:
     """A kind of field that schemas/json_schema.py does not know would pass for one that takes anything."""
     found = list(schemas_in(document_of(dialect)))
     assert len(found) > 50

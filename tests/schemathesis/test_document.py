@@ -37,7 +37,7 @@ FLOWS = 80
 
 MOST_TOLD = 10_000
 """Bytes of a body's schema up to which each of its words is tried. Beyond that lie the many kinds of triggers, some ten
-thousand requests; tests/api/test_every_field.py has as many ways to be wrong in them."""
+thousand requests; tests/api/test_every_route_fields.py has as many ways to be wrong in them."""
 
 Ids: TypeAlias = "Mapping[str, Sequence[str | int]]"
 
