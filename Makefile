@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 60
+RECORDED ?= build/recorded
+EXAMPLES ?= 200
+SEED ?= 1
+NODE_CLIENT := tests/clients/node/node_modules/.package-lock.json
 # The generated requests ask every server for the same refusals, and three files ask PostgreSQL for nothing.
 SERVED := tests/store tests/operations tests/worker tests/api --ignore-glob "tests/api/test_every_route_*" --ignore tests/api/test_any_input.py $(addprefix --ignore tests/worker/,test_outbound.py test_mailer.py test_letter.py)
 
-.PHONY: help run demo test check bench bench-smoke fuzz faults test-tools test-system-servers test-pooler test-samples test-contracts schema clean-data
+.PHONY: help run demo test check bench bench-smoke fuzz faults test-tools test-system-servers test-pooler test-samples test-clients test-contracts test-schemathesis schema clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -31,8 +35,19 @@ test-pooler: ## those that touch PostgreSQL, through PgBouncer in transaction mo
 test-samples: ## exported workflows come back as they were sent: SAMPLES=folder of *.json
 	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_SAMPLES="$(SAMPLES)" $(BIN)/pytest tests/samples
 
-test-contracts: ## what a body may hold, by the vendor's schemas: CONTRACTS=folder of *.json
-	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_CONTRACTS="$(CONTRACTS)" $(BIN)/pytest tests/contracts -p no:xdist
+test-clients: $(NODE_CLIENT) ## the vendor's Python and JavaScript clients; needs node and npm; RECORDED=where to keep the answers
+	@$(PYTHON) cli/bootstrap.py --dev
+	@rm -rf "$(RECORDED)"
+	@exec env PENSTOCK_RECORDED="$(abspath $(RECORDED))" $(BIN)/pytest tests/clients -p no:xdist
+
+$(NODE_CLIENT): tests/clients/node/package-lock.json
+	@cd tests/clients/node && npm ci --silent
+
+test-contracts: ## what those clients and a generated run are answered, by the vendor's schemas: CONTRACTS=folder of *.json
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_CONTRACTS="$(CONTRACTS)" PENSTOCK_RECORDED="$(abspath $(RECORDED))" $(BIN)/python -m pytest tests/contracts -p no:xdist -p tests.contracts.tally
+
+test-schemathesis: ## requests made up from the OpenAPI document alone: EXAMPLES=how many an operation, SEED=which
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_EXAMPLES="$(EXAMPLES)" PENSTOCK_SEED="$(SEED)" $(BIN)/pytest tests/schemathesis -p no:xdist -q
 
 schema: ## write core/store/schema.sql anew from the migrations
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m tests.support.write_schema

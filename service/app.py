@@ -20,14 +20,16 @@ from service.calls import SERVICE, Service
 from service.health import healthz, readyz
 from service.hints import open_hints
 from service.middleware import endpoint, error_boundary, extra_slashes
-from service.routes import ROUTES
+from service.openapi import serve as serve_document
+from service.routes import ROUTES, Dialect
 from service.watching import open_watch
 
 MOST_BODY = 8 * 1024 * 1024
 """The largest request body in bytes: Patchworks documents 8 MB."""
 
-LONGEST_ADDRESS = 1024 * 1024
-"""Bytes of a request's first line: the longest query there is with every character percent-encoded, and then some."""
+LONGEST_ADDRESS = 4 * 1024 * 1024
+"""Bytes of a request's first line: the longest query there is, each character of it in four bytes and each of these
+percent-encoded, and then some."""
 
 SHUTDOWN_SECONDS = 5.0
 """What running requests get to finish after SIGTERM."""
@@ -54,6 +56,8 @@ def create_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    for dialect in Dialect:
+        app.router.add_get(f"/openapi/{dialect.value}.json", serve_document(dialect))
     for route in sorted(ROUTES, key=lambda route: not route.claims):  # the router tries them one by one
         app.router.add_route(route.method, route.path, endpoint(route))
     return app

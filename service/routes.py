@@ -24,6 +24,7 @@ from service.dialects.patchworks import envelope as patchworks_envelope
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
+from service.told import TOLD, Told
 
 
 class Dialect(Enum):
@@ -62,6 +63,11 @@ class Route:
     query: type[Schema] = Query
     body: type[Schema] | None = None
     claims: bool = False
+
+    @property
+    def told(self) -> Told:
+        """What the OpenAPI document says of it."""
+        return TOLD[self.handler]
 
 
 def _reads(scope: str) -> Need:

@@ -37,3 +37,9 @@ def parse_if_match(header: str | None) -> Etag:
         if digits.isascii() and digits.isdigit() and len(digits) < 10 and candidate.strip() == render_etag(int(digits)):
             known.add(int(digits))
     return Etag(frozenset(known))
+
+
+def is_known(header: str | None, etag: str) -> bool:
+    """Whether an If-None-Match header names this tag: by weak comparison, as RFC 9110 asks."""
+    candidates = [candidate.strip().removeprefix("W/") for candidate in (header or "").split(",")]
+    return "*" in candidates or etag in candidates

@@ -9,6 +9,7 @@ from typing import TypeVar
 import orjson
 
 from core.domain.errors import Invalid
+from core.domain.etags import is_known
 from core.domain.jobs import Job, JobItem, JobKind, JobStatus
 from core.operations import jobs, results, undo
 from schemas.jobs import render_item, render_job
@@ -16,6 +17,7 @@ from service.calls import Answer, Call, Stream
 from service.native.paging import Paging
 
 NDJSON = "application/x-ndjson"
+EVENTS = "text/event-stream"
 
 LINES = 1_000
 """Items read at once for a stream of lines: about 100 kB."""
@@ -86,7 +88,7 @@ async def follow_job(call: Call) -> Answer | Stream:
         return Answer(204, b"")
     if not job.status.terminal:
         call.service.watch.require_room()
-    return Stream("text/event-stream", _events(call, job, seen))
+    return Stream(EVENTS, _events(call, job, seen))
 
 
 async def _lines(call: Call, name: str, items: list[JobItem], total: int) -> AsyncIterator[bytes]:
@@ -124,15 +126,9 @@ def _document(call: Call, job: Job) -> Answer:
     headers = {"ETag": etag}
     if not job.status.terminal:
         headers["Retry-After"] = str(POLL_SECONDS)
-    if call.method == "GET" and _matches(call.headers.get("If-None-Match", ""), etag):
+    if call.method == "GET" and is_known(call.headers.get("If-None-Match"), etag):
         return Answer(304, b"", headers)
     return Answer(200, body, headers)
-
-
-def _matches(header: str, etag: str) -> bool:
-    """Weak comparison, as RFC 9110 asks for If-None-Match."""
-    candidates = [candidate.strip().removeprefix("W/") for candidate in header.split(",")]
-    return "*" in candidates or etag in candidates
 
 
 _FILTERS = {"filter[kind]": "kind", "filter[status]": "status", "per_page": "per_page"}

@@ -73,3 +73,13 @@ def refusal(route: Route, status: int, kind: str, message: str) -> dict[str, str
 def assert_refused(route: Route, answer: Reply, status: int, kind: str, message: str) -> None:
     assert (answer.status, answer.json) == (status, refusal(route, status, kind, message))
     assert answer.headers["Content-Type"].startswith("application/json")
+
+
+def assert_invalid(route: Route, answer: Reply, path: str) -> None:
+    """A refusal of what was sent, in the dialect's shape, that names the path or what is wrong inside of it."""
+    body = answer.json
+    if route.dialect is Dialect.LOSANT:
+        assert (answer.status, set(body), body["type"]) == (400, {"type", "message"}, "Validation"), answer.raw
+    else:
+        assert (answer.status, set(body), list(body["errors"])) == (422, {"message", "errors"}, [path]), answer.raw
+    assert body["message"].startswith((f"{path}: ", f"{path}.")), answer.raw

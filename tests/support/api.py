@@ -13,6 +13,7 @@ from yarl import URL
 
 from core.settings import Settings
 from service.app import listening
+from tests.support import conformance
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ class Api:
         raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """`path` goes out as it is, already percent-encoded; `body` as JSON unless `raw` gives the bytes."""
+        """`path` goes out as it is, already percent-encoded; `body` as JSON unless `raw` gives the bytes.
+
+        An answer that is not as the OpenAPI document says fails the test, whatever the test is about.
+        """
         data = raw if raw is not None else None if body is None else orjson.dumps(body)
         sent = {"Content-Type": "application/json"} if data is not None else {}
         if self.credential is not None:
@@ -57,7 +61,9 @@ class Api:
         sent |= dict(headers or {})
         url = URL(self.url + path, encoded=True)
         async with self.session.request(method, url, data=data, headers=sent, allow_redirects=False) as answer:
-            return Reply(answer.status, answer.headers, await answer.read())
+            reply = Reply(answer.status, answer.headers, await answer.read())
+        conformance.check(method, path, reply.status, reply.headers, reply.raw)
+        return reply
 
     async def get(self, path: str, **options: Any) -> Reply:
         return await self.send("GET", path, **options)

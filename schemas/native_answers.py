@@ -1,0 +1,160 @@
+"""What the routes under /api/v1 answer: `{data}`, `{data, meta, links}`, and `{message}` for errors.
+
+What has not happened, or does not apply, is null here; only `links` of a job and `errors` leave things out.
+"""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
+from schemas.answers import Fields, answer, dated, listed, number, one_of
+from schemas.fields import HexId
+from schemas.jobs import MOST_PAGE
+
+
+def _data(name: str, shape: type[Schema]) -> type[Schema]:
+    return answer(name, {"data": fields.Nested(shape)})
+
+
+def _page(name: str, row: type[Schema]) -> type[Schema]:
+    return answer(name, {"data": listed(row), "meta": fields.Nested(_Meta), "links": fields.Nested(_Neighbours)})
+
+
+def _link() -> fields.Field[str]:
+    return fields.String(metadata={"format": "uri"})
+
+
+def _error() -> fields.Field[object]:
+    return fields.Nested(_Error, allow_none=True)
+
+
+_Meta = answer(
+    "pageMeta",
+    {
+        "current_page": number(least=1),
+        "from": fields.Integer(allow_none=True),
+        "last_page": number(least=1),
+        "path": _link(),
+        "per_page": fields.Integer(metadata={"minimum": 1, "maximum": MOST_PAGE}),
+        "to": fields.Integer(allow_none=True),
+        "total": number(),
+    },
+)
+
+_Neighbours = answer(
+    "pageLinks",
+    {
+        "first": _link(),
+        "last": _link(),
+        "prev": fields.String(allow_none=True),
+        "next": fields.String(allow_none=True),
+    },
+)
+
+_Error = answer("jobError", {"code": fields.String(), "message": fields.String(allow_none=True)})
+
+_Notification = answer(
+    "notification",
+    {
+        "kind": one_of(*JobKind),
+        "job": fields.String(),
+        "to": fields.String(),
+        "status": one_of(*JobStatus),
+        "attempts": number(),
+        "error": _error(),
+    },
+)
+
+
+def _times(*names: str) -> Fields:
+    return {name: fields.AwareDateTime(allow_none=True) for name in names}
+
+
+_Job = answer(
+    "job",
+    {
+        "id": fields.String(),
+        "kind": one_of(*JobKind),
+        "status": one_of(*JobStatus),
+        "progress": fields.Nested(answer("progress", {"done": number(), "total": number()}), allow_none=True),
+        "attempts": number(),
+        "result": fields.Nested(
+            answer(
+                "result",
+                {
+                    "matched": number(),
+                    "removed": number(),
+                    "failed": number(),
+                    "reasons": fields.Dict(keys=one_of(*Reason), values=number(least=1)),
+                },
+            ),
+            allow_none=True,
+        ),
+        "error": _error(),
+        "requested_by": fields.Nested(
+            answer("requester", {"type": fields.String(), "id": fields.Integer(allow_none=True)})
+        ),
+        "created_at": dated(),
+        **_times("started_at", "finished_at", "undo_until"),
+        "notifications": listed(_Notification),
+        "links": fields.Nested(
+            answer(
+                "jobLinks",
+                {"self": _link()},
+                {name: _link() for name in ("cancel", "results", "events", "undo")},
+            )
+        ),
+    },
+)
+
+_Item = answer(
+    "item",
+    {
+        "version_id": fields.Integer(),
+        "name": fields.String(allow_none=True),
+        "outcome": one_of(*Outcome),
+        "reason": fields.String(allow_none=True, metadata={"enum": [*Reason, None]}),
+    },
+)
+
+_TrashEntry = answer(
+    "trashEntry",
+    {
+        "id": fields.Integer(),
+        "version_id": fields.Integer(),
+        "name": fields.String(allow_none=True),
+        "reason": one_of("deleted", "replaced", "bulk_deleted", "flow_deleted"),
+        "revision": number(),
+        "digest": fields.String(metadata={"pattern": "^[0-9a-f]{64}$"}),
+        "deleted_at": dated(),
+        "purge_after": dated(),
+        "job": fields.String(allow_none=True),
+    },
+)
+
+_DeletedStorage = answer(
+    "deletedStorage",
+    {
+        "id": fields.Integer(),
+        "reason": one_of("deleted", "cleared", "replaced"),
+        "first_keys": fields.List(fields.String()),
+        "keys_count": number(),
+        "memory_used": number(),
+        "deleted_at": dated(),
+        "purge_after": dated(),
+    },
+)
+
+Job = _data("jobDocument", _Job)
+Jobs = _page("jobs", _Job)
+Items = _page("items", _Item)
+TrashEntries = _page("trash", _TrashEntry)
+Restored = _data("restored", answer("restoredVersion", {"version_id": fields.Integer(), "hex_id": HexId()}))
+DeletedStorages = _page("storageTrash", _DeletedStorage)
+StorageRestored = _data("storageRestored", answer("restoredStorage", {"keys_count": number(), "replaced": number()}))
+Refusal = answer(
+    "error",
+    {"message": fields.String()},
+    {"errors": fields.Dict(keys=fields.String(), values=fields.List(fields.String()))},
+)

@@ -1,0 +1,213 @@
+"""What the API says of itself: an OpenAPI 3.1 document a dialect, made from the route table and its schemas.
+
+Nothing here is about a single route; what there is to say about one stands in its row and in service/told.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+from aiohttp import web
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema, fields
+
+from core.domain import errors
+from core.domain.etags import is_known
+from schemas import losant_answers, native_answers
+from schemas.json_schema import json_schema
+from service.calls import SERVICE, Answer
+from service.parameters import IN_HEADERS, IN_PATH, IN_QUERY, OF_ANSWERS, TEXT, Json
+from service.routes import ROUTES, Dialect, Route
+from service.told import Shape
+
+_TITLES = {
+    Dialect.LOSANT: ("Penstock: flows and versions", "The part of Losant's API that Penstock serves."),
+    Dialect.NATIVE: ("Penstock: jobs and trash", "What neither vendor's API has."),
+}
+
+_TOKEN = {"token": {"type": "http", "scheme": "bearer", "description": "An application's token."}}
+_KEY = {
+    "key": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "A company's API key as it is."}
+}
+_SECURITY: dict[Dialect, dict[str, Json]] = {Dialect.LOSANT: _TOKEN, Dialect.NATIVE: _TOKEN | _KEY}
+
+_REFUSALS: dict[Dialect, Shape] = {
+    Dialect.LOSANT: losant_answers.Refusal,
+    Dialect.NATIVE: native_answers.Refusal,
+}
+
+_MEANINGS = {
+    200: "Done.",
+    201: "Created.",
+    202: "Accepted: a job does it.",
+    204: "There is nothing more to come.",
+    304: "Not changed since.",
+}
+_INTERNAL = "Our mistake; nothing was written."
+
+Cause = type[errors.PenstockError]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The text of one document, and the ETag made from it."""
+
+    text: bytes
+    etag: str
+
+
+@cache
+def describe(dialect: Dialect, public_url: str) -> Document:
+    """The document of a dialect. Made once a process: it takes some 10 ms."""
+    title, description = _TITLES[dialect]
+    plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
+    spec = APISpec(
+        title=title,
+        version=version("penstock"),
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={"description": description, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        servers=[{"url": public_url}],
+    )
+    assert plugin.converter is not None, "made together with the spec"
+    plugin.converter.add_attribute_function(_field_of_ours)  # type: ignore[no-untyped-call]
+    for name, scheme in _SECURITY[dialect].items():
+        spec.components.security_scheme(name, scheme)
+    for route in ROUTES:
+        if route.dialect is dialect:
+            spec.path(route.path, operations={route.method.lower(): _operation(route, plugin)})
+    text = orjson.dumps(spec.to_dict())
+    return Document(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
+
+
+def serve(dialect: Dialect) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler of a dialect's document. It says nothing that the source does not, so it needs no token."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        document = describe(dialect, request.app[SERVICE].settings.public_url)
+        known = is_known(request.headers.get("If-None-Match"), document.etag)
+        return Answer(304 if known else 200, document.text, {"ETag": document.etag}).response()
+
+    return handle
+
+
+def refusals_of(route: Route) -> dict[int, list[Cause]]:
+    """Status -> what it can mean, for every refusal of a route: those of its own and those of any route like it."""
+    conditions: dict[Cause, bool] = {
+        errors.NotFound: "{" in route.path,
+        # Losant declares it for every operation.
+        errors.Invalid: route.dialect is Dialect.LOSANT or bool(route.query().fields),
+        errors.TooLarge: route.body is not None,
+        errors.PreconditionFailed: "If-Match" in route.told.reads,
+        errors.IdempotencyMismatch: "Idempotency-Key" in route.told.reads,
+    }
+    usual: list[Cause] = [errors.Unauthenticated, errors.Forbidden, errors.Unavailable, errors.TooSlow]
+    meant = [cause for cause, holds in conditions.items() if holds]
+    found: dict[int, list[Cause]] = {}
+    for cause in (*usual, *meant, *route.told.refuses):
+        found.setdefault(route.dialect.render(cause()).status, []).append(cause)
+    return found
+
+
+def _operation(route: Route, plugin: MarshmallowPlugin) -> Json:
+    resource, name = _names(route)
+    scopes = [route.need.scope] if route.need else []
+    operation: Json = {
+        "operationId": name,
+        "summary": route.told.summary,
+        "tags": [resource],
+        "security": [{scheme: scopes if scheme == "token" else []} for scheme in _SECURITY[route.dialect]],
+        "parameters": [*_in_path(route), *_in_query(route, plugin), *_in_headers(route)],
+        "responses": _responses(route),
+    }
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
+    return operation
+
+
+def _names(route: Route) -> tuple[str, str]:
+    """What an operation belongs to and what it is called: Losant's words where it is Losant's."""
+    if route.dialect is Dialect.LOSANT and route.need:
+        return route.need.scope.partition(".")[0], route.need.scope
+    resource = route.handler.__module__.rpartition(".")[2]
+    return resource, f"{resource}.{route.handler.__name__}"
+
+
+def _in_path(route: Route) -> list[Json]:
+    names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
+    return [_parameter("path", name, *IN_PATH[name]) for name in names]
+
+
+def _in_query(route: Route, plugin: MarshmallowPlugin) -> list[Json]:
+    assert plugin.converter is not None, "made together with the spec"
+    found: list[Json] = plugin.converter.schema2parameters(route.query, location="query")
+    return [{**parameter, **_written(parameter), "description": IN_QUERY[parameter["name"]]} for parameter in found]
+
+
+def _written(parameter: Json) -> Json:
+    """An object is written with its keys in brackets: `name[key]=value`."""
+    return {"style": "deepObject", "explode": True} if parameter["schema"].get("type") == "object" else {}
+
+
+def _in_headers(route: Route) -> list[Json]:
+    return [_parameter("header", name, *IN_HEADERS[name]) for name in route.told.reads]
+
+
+def _parameter(place: str, name: str, schema: Json, description: str) -> Json:
+    return {"in": place, "name": name, "required": place == "path", "schema": schema, "description": description}
+
+
+def _responses(route: Route) -> dict[str, Json]:
+    told = route.told
+    shapes = {route.success: (told.shape,) if told.shape else (), **told.also}
+    found = {status: _answer(status, among) for status, among in shapes.items()}
+    if told.stream:
+        found[route.success].setdefault("content", {})[told.stream] = {"schema": TEXT}
+    if told.gives:
+        found[route.success]["headers"] = {name: _header(name, required=True) for name in told.gives}
+    found |= {status: _refusal(route.dialect, causes) for status, causes in refusals_of(route).items()}
+    found[route.dialect.internal.status] = _refused(route.dialect, _INTERNAL)
+    return {str(status): found[status] for status in sorted(found)}
+
+
+def _answer(status: int, shapes: tuple[Shape, ...]) -> Json:
+    if not shapes:
+        return {"description": _MEANINGS[status]}
+    schema = shapes[0] if len(shapes) == 1 else {"anyOf": [*shapes]}
+    return {"description": _MEANINGS[status], "content": {"application/json": {"schema": schema}}}
+
+
+def _refusal(dialect: Dialect, causes: list[Cause]) -> Json:
+    sentences = dict.fromkeys((cause.__doc__ or "").partition("\n")[0].rstrip(".") + "." for cause in causes)
+    refused = _refused(dialect, " ".join(sentences))
+    if errors.Unavailable in causes:
+        refused["headers"] = {"Retry-After": _header("Retry-After", required=False)}
+    return refused
+
+
+def _refused(dialect: Dialect, description: str) -> Json:
+    return {"description": description, "content": {"application/json": {"schema": _REFUSALS[dialect]}}}
+
+
+def _header(name: str, *, required: bool) -> Json:
+    schema, description = OF_ANSWERS[name]
+    return {"schema": schema, "description": description, "required": required}
+
+
+def _field_of_ours(_: Any, field: fields.Field[Any], ret: Json) -> Json:
+    """What apispec asks for each field; `ret` is what it has found out by itself."""
+    return json_schema(field)
+
+
+def _component_name(schema: Schema | Shape | str) -> str:
+    """Bodies and answers go by the names of Losant's own schemas: FlowPost is flowPost."""
+    kind = schema if isinstance(schema, str | type) else type(schema)
+    name = kind if isinstance(kind, str) else kind.__name__
+    return name[0].lower() + name[1:]

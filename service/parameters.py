@@ -1,0 +1,64 @@
+"""What parameters and headers are about, for the OpenAPI documents. One name means one thing wherever it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.domain.identifiers import LARGEST_ID, PUBLIC_ID_LENGTH
+from core.domain.versions import MOST_NAME
+from schemas.json_schema import HEX_ID
+from service.keys import MOST_KEY
+
+Json = dict[str, Any]
+
+TEXT: Json = {"type": "string"}
+_NUMBER: Json = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+
+IN_PATH: dict[str, tuple[Json, str]] = {
+    "applicationId": (HEX_ID, "The application the token is for."),
+    "flowId": (HEX_ID, "The flow's id."),
+    "flowVersionId": ({**TEXT, "minLength": 1, "maxLength": MOST_NAME}, "The version's id or its name."),
+    "jobId": (TEXT, "The entry's id, or the jobId of the answer that told of the job."),
+    "job": ({**TEXT, "minLength": PUBLIC_ID_LENGTH}, "The job's id, or the id of its entry in Losant's job log."),
+    "flow": (_NUMBER, "The flow's id as a plain number."),
+    "entry": (_NUMBER, "The entry's id as a plain number."),
+}
+
+IN_QUERY: dict[str, str] = {
+    "_links": "Whether to add the type of what is answered and the addresses of what it belongs to.",
+    "allowReplacement": "Whether a version that has this name already gets the new content.",
+    "allVersions": "Whether triggerFilter looks into all versions of a flow.",
+    "dryRun": "Whether to tell only what would be deleted.",
+    "filter": "A pattern for filterField, in which * stands for any text.",
+    "filter[kind]": "The kinds wanted, separated by commas.",
+    "filter[status]": "The statuses wanted, separated by commas.",
+    "filterField": "The field that filter is about.",
+    "flowClass": "The class wanted.",
+    "includeCustomNodes": "Whether to add the custom nodes that are referred to.",
+    "page": "The page wanted.",
+    "per_page": "How many entries a page has.",
+    "perPage": "How many entries a page has.",
+    "query": "Losant's advanced query as JSON; it overrides the filter.",
+    "sortDirection": "Up or down.",
+    "sortField": "The field to sort by.",
+    "strictValidation": "Whether configurations are checked more strictly.",
+    "triggerFilter": "The triggers wanted, by number: triggerFilter[0][type]=timer&triggerFilter[0][key]=daily.",
+    "version": "The name or id of the version wanted of each flow.",
+}
+
+IN_HEADERS: dict[str, tuple[Json, str]] = {
+    "If-Match": (TEXT, "ETags of which the thing must still have one."),
+    "If-None-Match": (TEXT, "The ETag that is known; an unchanged document is a 304."),
+    "Idempotency-Key": (
+        {**TEXT, "minLength": 1, "maxLength": MOST_KEY, "pattern": "^[ -~]+$"},
+        "The same key with the same request starts nothing again for 48 hours.",
+    ),
+    "Prefer": (TEXT, "wait=N: rather an outcome within N seconds, at most 30, than a job to ask for."),
+    "Last-Event-ID": (TEXT, "The last event seen: the job is sent again only if it has changed since."),
+}
+
+OF_ANSWERS: dict[str, tuple[Json, str]] = {
+    "ETag": (TEXT, "Changes with the thing; for If-Match or If-None-Match."),
+    "Location": (TEXT, "The job, under /api/v1."),
+    "Retry-After": ({"type": "integer", "minimum": 0}, "Seconds after which to ask again."),
+}

@@ -1,0 +1,113 @@
+"""What the OpenAPI documents say of each route beyond its row in the route table.
+
+A table of its own, since the router has no use for any of it; a test fails on a route without an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from marshmallow import Schema
+
+from core.domain.errors import AlreadyExists, Conflict, Gone, PenstockError, VersionProtected
+from schemas import losant_answers, native_answers
+from service.calls import Answer, Call, Stream
+from service.dialects.losant import flows as losant_flows
+from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import storage as losant_storage
+from service.dialects.losant import versions as losant_versions
+from service.native import jobs as native_jobs
+from service.native import storage as native_storage
+from service.native import trash as native_trash
+
+Shape = type[Schema]
+RouteHandler: TypeAlias = Callable[[Call], Awaitable[Answer | Stream]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a route answers and refuses.
+
+    `shape` is what it answers with its success code, and `stream` the content type it answers with instead, or beside
+    it if the caller accepts that. `also` holds the shapes of other answers that are no refusals. `reads` are the
+    request headers it looks at, `gives` the headers of each success. `refuses` is what it refuses beyond what any
+    route like it does.
+    """
+
+    summary: str
+    shape: Shape | None
+    stream: str | None = None
+    also: Mapping[int, tuple[Shape, ...]] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    refuses: tuple[type[PenstockError], ...] = ()
+
+
+_TAG, _GUARD = ("ETag",), ("If-Match",)
+_QUEUED = ("Location", "Retry-After")
+
+TOLD: dict[RouteHandler, Told] = {
+    losant_flows.list_flows: Told("Lists the flows of an application", losant_answers.Flows),
+    losant_flows.create_flow: Told("Creates a flow", losant_answers.Flow, gives=_TAG),
+    losant_flows.list_namesakes: Told("Lists the versions of a name, one of each flow", losant_answers.FlowVersions),
+    losant_flows.read_palette: Told("Lists the custom nodes that flows can use", losant_answers.Palette),
+    losant_flows.read_flow: Told("Reads a flow", losant_answers.Flow, gives=_TAG),
+    losant_flows.change_flow: Told(
+        "Changes a flow, or deploys one of its versions", losant_answers.Flow, reads=_GUARD, gives=_TAG
+    ),
+    losant_flows.delete_flow: Told(
+        "Deletes a flow; a job removes its versions", losant_answers.Success, reads=_GUARD, gives=("Location",)
+    ),
+    losant_storage.read_storage: Told("Reads what a flow has stored", losant_answers.StorageEntries, gives=_TAG),
+    losant_storage.set_entry: Told(
+        "Sets a stored value, or deletes it", losant_answers.Success, reads=_GUARD, gives=_TAG
+    ),
+    losant_storage.clear_storage: Told(
+        "Clears what a flow has stored", losant_answers.StorageEntries, reads=_GUARD, gives=_TAG
+    ),
+    losant_storage.read_metadata: Told("Tells how much a flow has stored", losant_answers.StorageUse, gives=_TAG),
+    losant_versions.list_versions: Told("Lists the versions of a flow", losant_answers.FlowVersions),
+    losant_versions.create_version: Told(
+        "Creates or replaces a version", losant_answers.FlowVersion, reads=_GUARD, gives=_TAG, refuses=(AlreadyExists,)
+    ),
+    losant_versions.delete_versions: Told(
+        "Deletes the versions that match a query, as a job",
+        losant_answers.JobEnqueued,
+        also={200: (losant_answers.BulkDeleted, losant_answers.DeletionPreview)},
+        reads=("Idempotency-Key", "Prefer"),
+        gives=_QUEUED,
+    ),
+    losant_versions.read_version: Told("Reads a version", losant_answers.FlowVersion, gives=_TAG),
+    losant_versions.change_version: Told(
+        "Changes a version's notes or enables it", losant_answers.FlowVersion, reads=_GUARD, gives=_TAG
+    ),
+    losant_versions.delete_version: Told(
+        "Deletes a version", losant_answers.Success, reads=_GUARD, refuses=(VersionProtected,)
+    ),
+    losant_jobs.list_job_logs: Told("Lists the deletions of an application", losant_answers.JobLogs),
+    losant_jobs.read_job_log: Told("Reads one entry of the job log", losant_answers.JobLog, refuses=(Gone,)),
+    native_jobs.list_jobs: Told("Lists jobs, the newest first", native_answers.Jobs),
+    native_jobs.read_job: Told(
+        "Reads a job", native_answers.Job, also={304: ()}, reads=("If-None-Match",), gives=_TAG, refuses=(Gone,)
+    ),
+    native_jobs.cancel_job: Told("Cancels a job", native_answers.Job, gives=_TAG, refuses=(Gone, Conflict)),
+    native_jobs.undo_job: Told(
+        "Takes a deletion back, as a job", losant_answers.JobEnqueued, gives=_QUEUED, refuses=(Gone, Conflict)
+    ),
+    native_jobs.list_results: Told(
+        "Lists what became of each item", native_answers.Items, native_jobs.NDJSON, refuses=(Gone,)
+    ),
+    native_jobs.follow_job: Told(
+        "Follows a job to its end", None, native_jobs.EVENTS, also={204: ()}, reads=("Last-Event-ID",), refuses=(Gone,)
+    ),
+    native_storage.list_trash: Told("Lists what was deleted from a storage", native_answers.DeletedStorages),
+    native_storage.restore_entry: Told(
+        "Brings deleted values back", native_answers.StorageRestored, refuses=(Conflict,)
+    ),
+    native_trash.list_trash: Told("Lists what was deleted from a flow or replaced in it", native_answers.TrashEntries),
+    native_trash.restore_entry: Told(
+        "Brings an entry of the trash back", native_answers.Restored, refuses=(Conflict, AlreadyExists)
+    ),
+}

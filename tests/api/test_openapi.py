@@ -1,0 +1,184 @@
+"""The OpenAPI documents: complete, valid, and of one mind with the schemas that requests are checked by.
+
+That answers are as the documents say is checked on every answer of every test; see tests/support/conformance.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema_rs import Draft202012Validator
+from marshmallow import ValidationError, fields
+from openapi_spec_validator import validate
+
+from service.routes import ROUTES, Dialect, Route
+from service.told import TOLD
+from tests.api.cases import every_route, every_route_with_a_body, names_of
+from tests.support.api import Api
+from tests.support.conformance import check, document_of, route_of
+
+Json = dict[str, Any]
+
+every_dialect = pytest.mark.parametrize("dialect", Dialect, ids=lambda dialect: dialect.value)
+
+SAMPLES: list[object] = [
+    None, True, False, 0, 1, -1, 1.5, 10**20, "", "a", "asc", "cloud", "0" * 24, "F" * 24, "0" * 23, "0" * 25, "g" * 24,
+    "x" * 64, "x" * 65, "x" * 255, "x" * 256, "x" * 1024, "x" * 1025, "x" * 32_767, "x" * 32_768, "\u00e4" * 255,
+    [], [{}], [1], [[]], [None], [{}] * 100, [{}] * 101, {}, {"a": 1}, {"type": "x"}, [{"id": "a"}],
+]  # fmt: skip
+"""Values of every kind, and texts and lists at every bound there is."""
+
+
+def operation_of(route: Route) -> Json:
+    operation: Json = document_of(route.dialect)["paths"][route.path][route.method.lower()]
+    return operation
+
+
+@every_dialect
+def test_a_document_is_valid(dialect: Dialect) -> None:
+    document: Any = document_of(dialect)
+    validate(document)
+
+
+@every_dialect
+def test_a_document_holds_the_routes_and_nothing_else(dialect: Dialect) -> None:
+    document = document_of(dialect)
+    told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert told == {(route.method, route.path) for route in ROUTES if route.dialect is dialect}
+    names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+
+
+def test_every_entry_belongs_to_a_route() -> None:
+    assert set(TOLD) == {route.handler for route in ROUTES}
+
+
+@every_dialect
+async def test_a_document_is_served_to_anybody_and_known_by_its_tag(anonymous: Api, dialect: Dialect) -> None:
+    path = f"/openapi/{dialect.value}.json"
+    first = await anonymous.get(path)
+    assert (first.status, first.headers["Content-Type"]) == (200, "application/json")
+    assert first.json == document_of(dialect)
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = await anonymous.get(path, headers=known)
+    assert (again.status, again.raw, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert (await anonymous.get(path, headers={"If-None-Match": '"another"'})).status == 200
+    assert (await anonymous.send("HEAD", path)).status == 200
+    assert (await anonymous.post(path)).status == 405
+
+
+@every_route
+def test_a_route_is_told_of_as_it_is(route: Route) -> None:
+    operation = operation_of(route)
+    assert operation["summary"]
+    in_path = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
+    assert in_path == set(names_of(route))
+    in_query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
+    assert in_query == {field.data_key or name for name, field in route.query().fields.items()}
+    assert ("requestBody" in operation) == (route.body is not None)
+    assert {"401", "403", "500", "503", str(route.success)} <= set(operation["responses"])
+    assert {"token"} <= {scheme for entry in operation["security"] for scheme in entry}
+    if route.need:
+        assert {"token": [route.need.scope]} in operation["security"]
+
+
+def schemas_in(value: object) -> Iterator[Json]:
+    """Every schema that a parameter, a field or the entries of a list have."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from schemas_in(entry)
+    if isinstance(value, dict):
+        if isinstance(value.get("schema"), dict):
+            yield value["schema"]
+        yield from (shape for shape in value.get("properties", {}).values() if isinstance(shape, dict))
+        for entry in value.values():
+            yield from schemas_in(entry)
+
+
+@every_dialect
+def test_every_route_fields_says_what_kind_it_is(dialect: Dialect) -> None:
+    """A kind of field that schemas/json_schema.py does not know would pass for one that takes anything."""
+    found = list(schemas_in(document_of(dialect)))
+    assert len(found) > 50
+    for shape in found:
+        assert shape.keys() & {"type", "$ref", "anyOf", "oneOf"}, shape
+
+
+@every_dialect
+def test_every_parameter_says_what_it_is_about(dialect: Dialect) -> None:
+    operations = [operation for methods in document_of(dialect)["paths"].values() for operation in methods.values()]
+    for operation in operations:
+        for parameter in operation["parameters"]:
+            assert parameter["description"].endswith("."), parameter
+
+
+@every_route_with_a_body
+def test_a_field_takes_what_its_description_admits_and_nothing_else(route: Route) -> None:
+    """Value by value, for each field of each body."""
+    assert route.body is not None
+    document = document_of(route.dialect)
+    (content,) = operation_of(route)["requestBody"]["content"].values()
+    described = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    assert described["additionalProperties"] is False, "an unknown key is refused"
+    schema = route.body()
+    required = sorted(str(field.data_key or name) for name, field in schema.fields.items() if field.required)
+    assert described.get("required", []) == required
+    for name, field in schema.fields.items():
+        shape = described["properties"][field.data_key or name]
+        validator = Draft202012Validator({**shape, "components": document["components"]})
+        for value in SAMPLES:
+            assert validator.is_valid(value) == takes(field, value), (name, shape, value)
+
+
+def takes(field: fields.Field[Any], value: object) -> bool:
+    try:
+        field.deserialize(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def test_an_address_leads_to_the_route_the_router_would_find() -> None:
+    """What decides which part of a document an answer is held against."""
+    application, flow = "0" * 24, "1" * 24
+    versions = f"/applications/{application}/flows/{flow}/versions"
+    for method, path, ending in (
+        ("POST", f"{versions}/delete", "/versions/delete"),
+        ("POST", f"/{versions}/delete?dryRun=true", "/versions/delete"),
+        ("GET", f"{versions}/delete", "/versions/{flowVersionId}"),
+        ("GET", f"{versions}/a%2Fb", "/versions/{flowVersionId}"),
+        ("GET", f"{versions}?page=0", "/versions"),
+    ):
+        route = route_of(method, path)
+        assert route is not None
+        assert route.path.endswith(ending)
+    assert route_of("GET", "/healthz") is None
+    assert route_of("PUT", versions) is None
+
+
+GOOD: Json = {"removed": 1, "failed": 0}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "fault"),
+    [
+        pytest.param(418, JSON, GOOD, "does not know", id="status"),
+        pytest.param(200, {"Content-Type": "text/plain"}, GOOD, "as 'text/plain'", id="content type"),
+        pytest.param(200, JSON, {"removed": 1}, "anyOf", id="field missing"),
+        pytest.param(200, JSON, {**GOOD, "skipped": 0}, "anyOf", id="field unheard of"),
+        pytest.param(200, JSON, {**GOOD, "failed": None}, "anyOf", id="null"),
+        pytest.param(200, JSON, {**GOOD, "failed": -1}, "anyOf", id="out of bounds"),
+        pytest.param(202, JSON, GOOD, "without", id="header missing"),
+        pytest.param(404, JSON, {"message": "no"}, "is a required property", id="refusal without its type"),
+    ],
+)
+def test_an_answer_that_is_not_as_told_is_noticed(status: int, headers: dict[str, str], body: Json, fault: str) -> None:
+    """The control of the check that every answer goes through."""
+    path = f"/applications/{'0' * 24}/flows/{'1' * 24}/versions/delete"
+    check("POST", path, 200, JSON, orjson.dumps(GOOD))
+    with pytest.raises(AssertionError, match=fault):
+        check("POST", path, status, headers, orjson.dumps(body))

@@ -1,0 +1,159 @@
+"""What somebody who knows only the OpenAPI document would send, right and wrong, and a check of every answer.
+
+PENSTOCK_EXAMPLES is how many requests there are for each operation, PENSTOCK_SEED where they start from: the same seed
+sends the same requests to the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+import pytest
+
+from core.domain.identifiers import hex_id
+from core.operations import undo
+from service.routes import ROUTES, Dialect
+from tests.api.cases import titles
+from tests.api.conftest import Ground
+from tests.support.arrangements import run_deletion
+from tests.support.conformance import check, document_of, route_of
+from tests.support.tap import open_tap
+from tests.support.tenants import Tenant
+
+SECONDS = 3600.0
+"""For when something hangs; the run itself is bounded by its number of examples."""
+
+PATIENCE = 45
+"""Seconds for one answer: the longest that `Prefer: wait` can ask for, and then some."""
+
+FLOWS = 80
+"""Flows to choose from: the run deletes some of them."""
+
+MOST_TOLD = 10_000
+"""Bytes of a body's schema up to which each of its words is tried. Beyond that lie the many kinds of triggers, some ten
+thousand requests; tests/api/test_every_route_fields.py has as many ways to be wrong in them."""
+
+Ids: TypeAlias = "Mapping[str, Sequence[str | int]]"
+
+WITHOUT = "jobs.follow_job"
+"""A stream, which lasts as long as its job; nobody works here."""
+
+LEFT_OUT = (
+    # What a document cannot say, such as where the wires between nodes lead, makes a fitting request a wrong one.
+    "positive_data_acceptance",
+    # GET …/versions/delete reads the version of that name: other methods are allowed there than those of its path.
+    "allow_header_conformance",
+    "unsupported_method",
+    # Some is read more kindly than told: True for true, and an unknown parameter is passed over.
+    "negative_data_rejection",
+)
+"""Checks of the tool that ask for more than is meant."""
+
+
+async def losants_ids(tenant: Tenant) -> Ids:
+    """For each name in a path but the application's, ids that exist."""
+    flows = [await tenant.make_flow(f"Flow {number}") for number in range(FLOWS)]
+    for flow in flows:
+        for name in ("v1", "v2", "v3"):
+            await tenant.make_version(flow, name)
+    jobs = [await tenant.ask_deletion(flow, {"version": "nothing"}) for flow in flows[:5]]
+    return {"flowId": [hex_id(flow.id) for flow in flows], "flowVersionId": ["v1", "v2", "v3"], "jobId": jobs}
+
+
+async def native_ids(tenant: Tenant) -> Ids:
+    """Jobs that have ended, and what they have put into the trash."""
+    flows = [await tenant.make_flow(f"Flow {number}") for number in range(3)]
+    jobs = []
+    for flow in flows:
+        await tenant.make_versions(flow, FLOWS)
+        jobs.append(await tenant.ask_deletion(flow))
+        await run_deletion(tenant, jobs[-1])
+    entries: list[int] = []
+    for flow in flows:
+        found, _ = await undo.list_trash(tenant.principal, tenant.database, flow.id, limit=FLOWS, offset=0)
+        entries += [entry.id for entry in found]
+    return {"job": jobs, "flow": [flow.id for flow in flows], "entry": entries}
+
+
+IDS = {Dialect.LOSANT: losants_ids, Dialect.NATIVE: native_ids}
+
+
+def too_long_to_tell(dialect: Dialect) -> list[str]:
+    """The operations whose bodies' schemas are over MOST_TOLD."""
+    document = document_of(dialect)
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    references = {
+        operation["operationId"]: operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for operation in operations
+        if "requestBody" in operation
+    }
+    shapes = document["components"]["schemas"]
+    return [
+        name
+        for name, reference in references.items()
+        if len(orjson.dumps(shapes[reference.rpartition("/")[2]])) > MOST_TOLD
+    ]
+
+
+def configured(application: str, ids: Ids, token: str, fuzzed: list[str]) -> str:
+    """The tool's configuration in TOML. One id in ten is of its own making. `fuzzed` operations skip the phase that
+    tries each word of the document."""
+    lines = [
+        f"seed = {os.environ.get('PENSTOCK_SEED', '1')}",
+        "max-redirects = 0",
+        f"request-timeout = {PATIENCE}",
+        "[generation]",
+        f"max-examples = {os.environ['PENSTOCK_EXAMPLES']}",
+        'database = "none"',
+        "[auth.openapi.token]",
+        f'bearer = "{token}"',
+        "[parameters]",
+        f'"path.applicationId" = "{application}"',
+        *(f'"path.{name}" = {{ dictionary = "{name}", probability = 0.9 }}' for name in ids),
+        *(f"[dictionaries.{name}]\nvalues = {orjson.dumps(known).decode()}" for name, known in ids.items()),
+        *(f"[checks.{name}]\nenabled = false" for name in LEFT_OUT),
+        *(f'[[operations]]\ninclude-operation-id = "{name}"\nphases.coverage.enabled = false' for name in fuzzed),
+    ]
+    return "\n".join(lines)
+
+
+async def run_tool(dialect: Dialect, url: str, folder: Path) -> int:
+    """Runs it where its configuration is; what it says goes to whoever watches. Returns its exit code."""
+    program = str(Path(sys.executable).with_name("st"))
+    document = f"{url}/openapi/{dialect.value}.json"
+    without = ["--exclude-operation-id", WITHOUT] if dialect is Dialect.NATIVE else []
+    command = [program, "--no-color", "run", document, "--url", url, *without]
+    process = await asyncio.create_subprocess_exec(*command, cwd=folder)
+    async with asyncio.timeout(SECONDS):
+        return await process.wait()
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("dialect", Dialect, ids=lambda dialect: dialect.value)
+async def test_no_answer_surprises_somebody_who_has_only_the_document(
+    ground: Ground, dialect: Dialect, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And it got through to each operation, so that the silence means something."""
+    owner = ground.owner
+    ids = await IDS[dialect](owner)
+    configuration = configured(owner.application, ids, owner.token, too_long_to_tell(dialect))
+    (tmp_path / "schemathesis.toml").write_text(configuration)
+    async with open_tap(ground.anonymous.url) as tap:
+        with capfd.disabled():
+            code = await run_tool(dialect, tap.url, tmp_path)
+    assert code == 0, "what surprised it stands above"
+    succeeded = set()
+    for exchange in tap.exchanges:
+        check(exchange.method, exchange.path, exchange.status, exchange.headers, exchange.raw)
+        route = route_of(exchange.method, exchange.path)
+        if route is not None and exchange.status == route.success:
+            succeeded.add(titles(route))
+    wanted = [route for route in ROUTES if route.dialect is dialect and not WITHOUT.endswith(route.handler.__name__)]
+    # An entry is found in its own flow only, and which is whose no document can say.
+    assert succeeded >= {titles(route) for route in wanted if "{entry}" not in route.path}
