@@ -44,17 +44,19 @@ class Wakeup:
 
 
 async def hint_from_redis(wakeup: Wakeup, redis: Redis, channel: str) -> None:
-    """Passes on every message of a channel, for ever; after each reconnection one more, for what was missed."""
+    """Passes on every message of a channel, for ever; after each reconnection one more, for what was missed.
+
+    That one is the server's word that it listens: whatever is published later arrives.
+    """
     outage = _Outage("Hints over Redis are interrupted.", channel)
     while True:
         try:
             async with redis.pubsub() as messages:
                 await messages.subscribe(channel)
-                outage.end()
-                wakeup.hint()
                 async for message in messages.listen():
-                    if message["type"] == "message":
-                        wakeup.hint()
+                    if message["type"] == "subscribe":
+                        outage.end()
+                    wakeup.hint()
         except (RedisError, OSError, TimeoutError) as error:
             outage.note(error)
             await asyncio.sleep(_RECONNECT_SECONDS)

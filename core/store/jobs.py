@@ -21,7 +21,6 @@ from core.store.subjects import JOB_LOGS
 
 _STAGE = query("jobs.stage_job")
 _STAGE_REFUSED = query("jobs.stage_refused_job")
-_SERIALIZE_RELAYS = query("jobs.serialize_relays")
 _CLAIM_STAGED = query("jobs.claim_staged")
 _MARK_DELIVERED = query("jobs.mark_delivered")
 _RELEASE_STAGED = query("jobs.release_staged")
@@ -141,7 +140,6 @@ async def stage_refused(connection: Connection, principal: Principal, job: NewJo
 
 async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int) -> list[Delivery]:
     """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost."""
-    await connection.fetchrow(_SERIALIZE_RELAYS)
     rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap)
     return [build(Delivery, row) for row in rows]
 

@@ -36,7 +36,7 @@ async def main(redis_url: str) -> None:
     while True:
         delivery = await accepted.get()
         await asyncio.sleep(GATHERING_SECONDS)
-        await send(redis, delivery)
+        await send(redis, [delivery])
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from core.domain.identifiers import hex_id
 from core.operations.deletions import Terms
 from core.settings import Settings, read_settings
 from core.store.database import Database, open_database
-from core.store.queries import query
 from tests.faults.deletion import MAIL_DOMAIN, RECOVERY_SECONDS, Deletion
 from tests.support.api import Api, Reply
+from tests.support.claiming import RELAY_LOCK
 from tests.support.machinery import open_machinery
 from tests.support.roles import Role, Roles, open_roles
 from tests.support.servers import open_folder
@@ -147,7 +147,7 @@ class Ground:
     @asynccontextmanager
     async def undelivered(self) -> AsyncIterator[None]:
         """Nothing staged reaches Redis during the block: the relays wait for the lock of their claim."""
-        lock = await self.lock(query("jobs.serialize_relays"))
+        lock = await self.lock(RELAY_LOCK)
         try:
             yield
         finally:
@@ -224,7 +224,9 @@ class Ground:
             await connection.execute("UPDATE jobs SET leased_until = clock_timestamp() WHERE status = 'in_progress'")
         await self.rescuer.run_once()
         async with self.database.connection() as connection:
-            await connection.execute("UPDATE jobs SET deliver_at = clock_timestamp() WHERE status = 'queued'")
+            await connection.execute(
+                "UPDATE jobs SET deliver_at = clock_timestamp(), relayed_until = NULL WHERE status = 'queued'"
+            )
         async with open_machinery(self.database, self.settings) as machinery:
             await machinery.drain()
 

@@ -81,7 +81,7 @@ async def test_away(new_ground: NewGround, valkey: RunningServer, promise: Promi
     stranded = await other.stage(30)
     await unguarded.forget_to_stage(other.database, stranded.job_id)
     with pytest.raises(RedisError):
-        await send(other.redis, Delivery(await stranded.number(), 0, "bulk"))
+        await send(other.redis, [Delivery(await stranded.number(), 0, "bulk")])
     await valkey.start()
     back = now()
     accounts = [await deletion.accounted() for deletion in accepted]

@@ -16,6 +16,7 @@ from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES
 from tests.support.arrangements import make_sibling
+from tests.support.claiming import unlocked_claim
 from tests.support.tenants import Tenant
 
 MANY = 20_000
@@ -175,7 +176,9 @@ async def test_a_count_of_flows_does_not_join_what_it_does_not_need(
 
 
 async def test_claiming_staged_jobs_does_not_read_the_ended_ones(database: Database, crowded: tuple[int, int]) -> None:
-    text = await plan(database, query("jobs.claim_staged"), 200, timedelta(seconds=10), 2)
+    async with database.connection() as connection:
+        statement = await unlocked_claim(connection)
+    text = await plan(database, statement, 200, timedelta(seconds=10), 2)
     assert "Seq Scan on jobs" not in text, text
     assert rows_touched(text) <= 20, text
 

@@ -11,6 +11,7 @@ from core.domain.jobs import JobKind
 from core.store import jobs
 from core.store.database import Connection
 from core.store.jobs import Delivery
+from tests.support.claiming import unlocked_claim
 from tests.support.machinery import Machinery
 from tests.support.servers import RunningServer
 from tests.support.smtp import SmtpCatcher
@@ -51,8 +52,8 @@ async def test_two_relays_share_what_is_staged(tenant: Tenant, machinery: Machin
 async def test_a_control_whose_relays_claim_at_once_delivers_twice(tenant: Tenant, machinery: Machinery) -> None:
     """Without the lock that lets one relay claim at a time, the second finds what the first is just claiming."""
     await stage(tenant)
-    statement = jobs._CLAIM_STAGED
     async with tenant.database.connection() as first, tenant.database.connection() as second:
+        statement = await unlocked_claim(first)
         transaction = first.transaction()
         await transaction.start()
         claimed = await first.fetch(statement, 100, LEASE, 100)
@@ -65,7 +66,7 @@ async def test_a_control_whose_relays_claim_at_once_delivers_twice(tenant: Tenan
 async def test_a_relay_that_dies_before_its_mark_is_made_up_for(tenant: Tenant, machinery: Machinery) -> None:
     job_id = await stage(tenant)
     (delivery,) = await tenant.database.transaction(claim)
-    await send(machinery.redis, delivery)
+    await send(machinery.redis, [delivery])
 
     assert await machinery.relay.run_once() == 0, "the claim of the dead relay still holds"
     await age(tenant, "relayed_until", LEASE.total_seconds())
@@ -101,7 +102,7 @@ async def test_marks_only_what_it_claimed(tenant: Tenant, machinery: Machinery) 
     second = await stage(tenant)
     async with tenant.database.connection() as connection:
         await jobs.mark_delivered(connection, claimed)
-    await send(machinery.redis, claimed[0])
+    await send(machinery.redis, claimed)
     assert await machinery.drain() == ["settled", "settled"]
     assert {(await read(tenant, job_id)).status for job_id in (first, second)} == {"completed"}
 
@@ -109,7 +110,7 @@ async def test_marks_only_what_it_claimed(tenant: Tenant, machinery: Machinery) 
 @pytest.mark.leaves_jobs
 async def test_a_control_that_marks_everything_staged_loses_a_job(tenant: Tenant, machinery: Machinery) -> None:
     await stage(tenant)
-    (claimed,) = await tenant.database.transaction(claim)
+    claimed = await tenant.database.transaction(claim)
     lost = await stage(tenant)
     await send(machinery.redis, claimed)
     async with tenant.database.connection() as connection:

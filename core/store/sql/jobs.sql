@@ -12,33 +12,9 @@ INSERT INTO jobs (public_id, company_id, application_id, flow_id, parent_id, kin
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'failed', clock_timestamp(), $11, $12)
 RETURNING id;
 
--- name: serialize_relays
--- One relay at a time may claim, so that the cap on running bulk jobs is exact. Released by the claim's commit, which
--- need not reach the disk: losing it only repeats a delivery. Both in one round trip, since every job waits for it.
-SELECT pg_advisory_xact_lock(1346720332), set_config('synchronous_commit', 'off', true);
-
 -- name: claim_staged
--- What is due for delivery, oldest first, leased to one relay. A company with $3 bulk jobs delivered or running waits
--- its turn. The lease keeps other relays off; if this one dies it runs out and the row is claimed again.
-WITH busy AS (
-    SELECT company_id, count(*) AS jobs
-    FROM jobs
-    WHERE finished_at IS NULL AND queue = 'bulk' AND (deliver_at IS NULL OR relayed_until > clock_timestamp())
-    GROUP BY company_id
-), due AS (
-    SELECT j.id, j.deliver_at, j.queue, coalesce(b.jobs, 0)
-           + row_number() OVER (PARTITION BY j.company_id, j.queue ORDER BY j.deliver_at, j.id) AS place
-    FROM jobs j
-    LEFT JOIN busy b ON b.company_id = j.company_id
-    WHERE j.deliver_at <= (SELECT clock_timestamp()) AND coalesce(j.relayed_until < clock_timestamp(), true)
-), chosen AS (
-    SELECT id FROM due WHERE queue <> 'bulk' OR place <= $3 ORDER BY deliver_at, id LIMIT $1
-)
-UPDATE jobs j
-SET relayed_until = clock_timestamp() + $2::interval
-FROM chosen c
-WHERE j.id = c.id AND j.deliver_at IS NOT NULL
-RETURNING j.id, j.attempt, j.queue;
+-- What is due for delivery, leased to one relay; how, says the function (migration 0007).
+SELECT id, attempt, queue FROM claim_staged($1, $2, $3);
 
 -- name: mark_delivered
 -- Settles exactly what was claimed: a job that has moved on to another attempt since is left alone.
