@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from marshmallow import fields
-
-from schemas.fields import Flag, Form, Mapped, Text, Word
+from schemas.fields import Flag, Form, Judged, Mapped, Text, Word
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
-Members = Mapping[str, fields.Field[Any]]
+Members = Mapping[str, Judged[Any]]
 
 MOST_TEXT = 32_767
 """Characters of the longest texts: descriptions, notes, certificates, the JSON of a global."""

@@ -9,13 +9,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 
 from core.domain.documents import member_path
 from core.domain.errors import Invalid
 from core.domain.identifiers import is_hex_id
+
+Value = TypeVar("Value")
 
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
@@ -45,30 +47,55 @@ class Form:
         return re.fullmatch(self.pattern, text, re.ASCII) is not None
 
 
-class Text(fields.Field[str]):
+class Judged(fields.Field[Value]):
+    """A field that says whether a value will do and never makes another of it: what was sent is what is kept.
+
+    What holds other values calls `check` of their fields: marshmallow's own way to a value takes four times as long as
+    most checks, and a workflow has hundreds of values.
+    """
+
+    def check(self, value: Any) -> None:
+        """Raises ValidationError. The value is not None: that is for `allow_none` to say."""
+        raise NotImplementedError
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Value:
+        self.check(value)
+        judged: Value = value
+        return judged
+
+
+def check_value(field: Judged[Any], value: Any) -> None:
+    """What a field says of a value inside of another. Raises ValidationError."""
+    if value is not None:
+        field.check(value)
+    elif not field.allow_none:
+        raise ValidationError("must not be null")
+
+
+class Text(Judged[str]):
     """A string of bounded length, of a form if one is given, without NUL: PostgreSQL has no text with it."""
 
     def __init__(self, *, least: int = 0, most: int, form: Form | None = None, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(least, most), **kwargs)
-        self.form = form
+        super().__init__(**kwargs)
+        self.least, self.most, self.form = least, most, form
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def check(self, value: Any) -> None:
         if not isinstance(value, str):
             raise ValidationError("must be a string")
         if "\0" in value:
             raise ValidationError("must not contain NUL")
         if self.form and not self.form.matches(value):
             raise ValidationError(f"must be {self.form.words}")
-        return value
+        if not self.least <= len(value) <= self.most:
+            raise ValidationError(f"Length must be between {self.least} and {self.most}.")
 
 
-class Flag(fields.Field[bool]):
+class Flag(Judged[bool]):
     """JSON true or false."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+    def check(self, value: Any) -> None:
         if not isinstance(value, bool):
             raise ValidationError("must be true or false")
-        return value
 
 
 class QueryFlag(fields.Field[bool]):
@@ -94,37 +121,32 @@ class Count(fields.Field[int]):
         return int(value)
 
 
-class Word(fields.Field[str]):
+class Word(Judged[str]):
     """One of a few words, in a body or a query string."""
 
     def __init__(self, *words: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.words = words
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def check(self, value: Any) -> None:
         if not isinstance(value, str) or value not in self.words:
             raise ValidationError(f"must be one of {', '.join(word for word in self.words if word)}")
-        return value
 
 
-class HexId(fields.Field[str]):
+class HexId(Judged[str]):
     """24 hexadecimal digits."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def check(self, value: Any) -> None:
         if not isinstance(value, str) or not is_hex_id(value):
             raise ValidationError("must be 24 hexadecimal digits")
-        return value
 
 
-class Mapped(fields.Field[dict[str, Any]]):
+class Mapped(Judged[dict[str, Any]]):
     """A JSON object; what is inside of it is kept as it is."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> dict[str, Any]:
+    def check(self, value: Any) -> None:
         if not isinstance(value, dict):
             raise ValidationError("must be an object")
-        return value
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from schemas.fields import Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
@@ -19,10 +19,9 @@ HEX_ID = {"type": "string", "pattern": "^[0-9A-Fa-f]{24}$"}
 
 
 def _text(field: Text) -> dict[str, Any]:
-    length = next(validator for validator in field.validators if isinstance(validator, validate.Length))
-    least = {"minLength": length.min} if length.min else {}
+    least = {"minLength": field.least} if field.least else {}
     form = {"pattern": f"^(?:{field.form.pattern})$"} if field.form else {}
-    return {"type": "string", **least, "maxLength": length.max, **form}
+    return {"type": "string", **least, "maxLength": field.most, **form}
 
 
 def _list(field: ListOf) -> dict[str, Any]:
