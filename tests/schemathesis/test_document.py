@@ -42,8 +42,9 @@ MOST_TOLD = 10_000
 """Bytes of a body's schema up to which each of its words is tried. Beyond that lie the many kinds of triggers, some ten
 thousand requests; tests/api/test_every_route_fields.py has as many ways to be wrong in them."""
 
-Known: TypeAlias = "Mapping[str, Sequence[str | int]]"
-"""Values that lead somewhere, by what they are for: `path.job`, `body.password`."""
+Known: TypeAlias = "Mapping[str, Sequence[str | int] | str]"
+"""Values that lead somewhere, by what they are for: `path.job`, `body.password`. One that is no list is always sent:
+of two fields that nobody must send and that only work together, both would seldom be there."""
 
 WITHOUT = "jobs.follow_job"
 """A stream, which lasts as long as its job; nobody works here."""
@@ -96,8 +97,8 @@ async def known_natively(tenant: Tenant) -> Known:
         "body.email": [user.email],
         "body.password": [PASSWORD],
         "body.grant_type": [GRANT],
-        "body.client_id": [client.client_id],
-        "body.client_secret": [client.secret],
+        "body.client_id": client.client_id,
+        "body.client_secret": client.secret,
     }
 
 
@@ -122,8 +123,11 @@ def too_long_to_tell(dialect: Dialect) -> list[str]:
 
 
 def configured(application: str, known: Known, token: str, fuzzed: list[str]) -> str:
-    """The tool's configuration in TOML. One known value in ten gives way to one of its own making. `fuzzed` operations
-    skip the phase that tries each word of the document."""
+    """The tool's configuration in TOML. One value in ten of a list gives way to one of its own making.
+
+    `fuzzed` operations skip the phase that tries each word of the document.
+    """
+    chosen = {place: values for place, values in known.items() if not isinstance(values, str)}
     lines = [
         f"seed = {os.environ.get('PENSTOCK_SEED', '1')}",
         "max-redirects = 0",
@@ -135,8 +139,9 @@ def configured(application: str, known: Known, token: str, fuzzed: list[str]) ->
         f'bearer = "{token}"',
         "[parameters]",
         f'"path.applicationId" = "{application}"',
-        *(f'"{place}" = {{ dictionary = "{place}", probability = 0.9 }}' for place in known),
-        *(f'[dictionaries."{place}"]\nvalues = {orjson.dumps(values).decode()}' for place, values in known.items()),
+        *(f'"{place}" = {orjson.dumps(known[place]).decode()}' for place in known if place not in chosen),
+        *(f'"{place}" = {{ dictionary = "{place}", probability = 0.9 }}' for place in chosen),
+        *(f'[dictionaries."{place}"]\nvalues = {orjson.dumps(values).decode()}' for place, values in chosen.items()),
         *(f"[checks.{name}]\nenabled = false" for name in LEFT_OUT),
         *(f'[[operations]]\ninclude-operation-id = "{name}"\nphases.coverage.enabled = false' for name in fuzzed),
     ]
