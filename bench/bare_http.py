@@ -19,6 +19,9 @@ from aiohttp import web
 from bench.plain import Found, Pages, Plain, Row, open_plain
 from core.settings import read_settings
 
+PARTS = ("triggers", "nodes", "globals")
+"""Of a body."""
+
 PLAIN: web.AppKey[Plain] = web.AppKey("plain", Plain)
 
 
@@ -82,11 +85,29 @@ async def read_version(request: web.Request) -> web.Response:
 
 async def create_version(request: web.Request) -> web.Response:
     sent = orjson.loads(await request.read())
-    body = orjson.dumps({key: sent.get(key, []) for key in ("triggers", "nodes", "globals")})
+    if not _is_version(sent):
+        raise web.HTTPBadRequest
+    body = orjson.dumps({key: sent.get(key, []) for key in PARTS})
     row = await request.app[PLAIN].create(
         int(request.match_info["flow"]), sent["version"], sent.get("enabled", True), sent.get("notes"), body
     )
     return _answer(_shown(row), status=201)
+
+
+def _is_version(sent: Any) -> bool:
+    """As much as the FastAPI peer asks of a body: the kinds and bounds of its own members, none of what they hold."""
+    return (
+        isinstance(sent, dict)
+        and isinstance(sent.get("version"), str)
+        and 1 <= len(sent["version"]) <= 255
+        and isinstance(sent.get("enabled", True), bool)
+        and isinstance(sent.get("notes") or "", str)
+        and all(_is_list_of_objects(sent.get(part, [])) for part in PARTS)
+    )
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
 def _pages(request: web.Request) -> Pages:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
@@ -141,6 +142,13 @@ class HexId(Judged[str]):
             raise ValidationError("must be 24 hexadecimal digits")
 
 
+class Anything(Judged[Any]):
+    """Whatever JSON can say."""
+
+    def check(self, value: Any) -> None:
+        """There is nothing it could not be."""
+
+
 class Mapped(Judged[dict[str, Any]]):
     """A JSON object; what is inside of it is kept as it is."""
 
@@ -151,13 +159,44 @@ class Mapped(Judged[dict[str, Any]]):
 
 def load(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
     """Checks `data` and returns what it means. Raises Invalid with the path of the first problem."""
-    if schema.unknown == RAISE:
-        _check_keys(schema, data)
+    if isinstance(schema, Body):
+        return _load_body(schema, data)
     try:
         loaded: dict[str, Any] = schema.load(data)
     except ValidationError as error:
         raise _first(error.messages, "") from None
     return loaded
+
+
+def _load_body(schema: Body, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A body's fields judge values and make none, so marshmallow's own way, half as long again, is not taken.
+
+    It stops at the first unknown key, too: there would be a message for each, and a body can have a million.
+    """
+    names = _names(type(schema))
+    loaded: dict[str, Any] = {}
+    for key, value in data.items():
+        name = names.get(key)
+        if name is not None:
+            field = schema.fields[name]
+            assert isinstance(field, Judged), f"{key} is in a body"
+            try:
+                check_value(field, value)
+            except ValidationError as error:
+                raise _first(error.messages, member_path("", key)) from None
+            loaded[name] = value
+        elif schema.unknown == RAISE:
+            raise Invalid("is not known here", member_path("", key))
+    for key, name in names.items():
+        if name not in loaded and schema.fields[name].required:
+            raise Invalid("is required", key)
+    return loaded
+
+
+@cache
+def _names(kind: type[Body]) -> dict[str, str]:
+    """What each key of a body is called in here."""
+    return {field.data_key or name: name for name, field in kind().fields.items()}
 
 
 def parameters(schema: Schema) -> Callable[[Mapping[str, str]], Mapping[str, Any]]:
@@ -179,14 +218,6 @@ def parameters(schema: Schema) -> Callable[[Mapping[str, str]], Mapping[str, Any
 
 def _stem(name: str) -> str:
     return name.partition("[")[0]
-
-
-def _check_keys(schema: Schema, data: Mapping[str, Any]) -> None:
-    """Stops at the first unknown key: marshmallow would write a message for each, and a body can have a million."""
-    known = {field.data_key or name for name, field in schema.fields.items()}
-    for key in data:
-        if key not in known:
-            raise Invalid("is not known here", member_path("", key))
 
 
 def _first(messages: Any, path: str) -> Invalid:

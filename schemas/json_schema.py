@@ -11,7 +11,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from schemas.fields import Count, Flag, HexId, Mapped, QueryFlag, Text, Word
+from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
@@ -76,7 +76,7 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Uri: lambda field: {**_text(field), "format": "uri"},
     Mapped: lambda _: {"type": "object"},
     TriggerFilter: lambda _: _TRIGGER_FILTER,
-    fields.Raw: lambda _: {"type": ["string", "number", "boolean", "object", "array", "null"]},
+    Anything: lambda _: {"type": ["string", "number", "boolean", "object", "array", "null"]},
 }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from marshmallow import fields
 
 from core.domain import job_log, templates
 from core.domain.contents import DEVELOP_LISTS, new_content
@@ -22,7 +21,7 @@ from core.domain.storage import MOST_KEY, StorageUse
 from core.domain.templates import Given, Hole, Part, Template
 from core.domain.versions import MOST_NAME, MOST_NOTES, Content
 from schemas.contents import CUSTOM_NODE_CONFIG, GLOBAL, MOST_TEXT, NODE, TRIGGER, VERSION
-from schemas.fields import Body, Flag, Form, HexId, Mapped, Query, QueryFlag, Text, Word
+from schemas.fields import Anything, Body, Flag, Form, HexId, Mapped, Query, QueryFlag, Text, Word
 from schemas.links import place_links
 from schemas.shapes import ListOf, Record
 
@@ -68,7 +67,7 @@ class FlowStorageEntry(Body):
     """Without a `value` the key is deleted; null is a value like any other."""
 
     key = Text(least=1, most=MOST_KEY, required=True)
-    value = fields.Raw(allow_none=True)
+    value = Anything(allow_none=True)
 
 
 class FlowVersionPost(ContentBody):

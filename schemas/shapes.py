@@ -134,10 +134,13 @@ def _refuse(name: str) -> Json:
     raise ValueError(name)
 
 
+_READER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+
+
 def _is_json(text: str) -> bool:
     """Numbers are left as text: only their form is in question, and Python would refuse to convert long ones."""
     try:
-        json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
+        _READER.decode(text)
     except (ValueError, RecursionError):
         return False
     return True

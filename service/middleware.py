@@ -156,6 +156,8 @@ async def _read(request: web.Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Invalid("the body must not be compressed")
     try:
+        if request.content.is_eof():  # it came along with the head, as most do
+            return await request.read()
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:

@@ -49,11 +49,13 @@ def pick(document: Document) -> Document:
 
 def join(members: Document, lists: Iterable[str]) -> Content:
     """Members as one body; `lists` are empty where they are not among them."""
-    texts = {**dict.fromkeys(lists, "[]"), **members.texts}
-    value = {**{name: [] for name in lists}, **members.value}
-    order = [*(name for name in MEMBERS if name in texts), *(name for name in texts if name not in MEMBERS)]
-    body = ",".join(f"{json.dumps(name)}:{texts[name]}" for name in order)
-    return Content("{" + body + "}", canonical_digest(value, plain=members.plain))
+    texts, value = members.texts, members.value
+    if missing := [name for name in lists if name not in texts]:
+        texts = {**texts, **dict.fromkeys(missing, "[]")}
+        value = {**value, **{name: [] for name in missing}}
+    parts = [f'"{name}":{texts[name]}' for name in MEMBERS if name in texts]
+    parts += [f"{json.dumps(name)}:{text}" for name, text in texts.items() if name not in MEMBERS]
+    return Content("{" + ",".join(parts) + "}", canonical_digest(value, plain=members.plain))
 
 
 def new_content(document: Document, *, strict: bool) -> Content:

@@ -17,6 +17,8 @@ START, RETURN = "customNodeStart", "CustomNodeCapNode"
 
 _EXPERIENCE_TRIGGERS = frozenset({"endpoint", "flowError", "virtualButton"})
 
+_EXPERIENCE_ONLY = f"an experience flow has only these: {', '.join(sorted(_EXPERIENCE_TRIGGERS))}"
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
@@ -46,39 +48,37 @@ def outline_of(value: Mapping[str, Json], *, strict: bool) -> Outline:
 
 def check_class(outline: Outline, flow_class: str) -> None:
     """Raises Invalid naming the first trigger, then the first node, that a flow of this class cannot have."""
-    if flow_class == CUSTOM_NODE:
-        if outline.strict:
-            _check_complete(outline)
-        return
-    if flow_class == EXPERIENCE:
-        for kind, place in outline.triggers.items():
-            if kind not in _EXPERIENCE_TRIGGERS:
-                problem = f"an experience flow has only these: {', '.join(sorted(_EXPERIENCE_TRIGGERS))}"
-                raise Invalid(problem, f"triggers[{place}].type")
-    if START in outline.triggers:
-        raise Invalid(f"only a custom node begins with {START}", f"triggers[{outline.triggers[START]}].type")
-    if RETURN in outline.nodes:
-        raise Invalid(f"only a custom node ends with {RETURN}", f"nodes[{outline.nodes[RETURN]}].type")
+    found = _misfit(outline, flow_class)
+    if found is not None:
+        raise Invalid(*found)
 
 
 def fitting_classes(outline: Outline) -> list[str]:
     """The classes whose flows can have this content."""
-    return [flow_class for flow_class in FLOW_CLASSES if _fits(outline, flow_class)]
+    return [flow_class for flow_class in FLOW_CLASSES if _misfit(outline, flow_class) is None]
 
 
-def _fits(outline: Outline, flow_class: str) -> bool:
-    try:
-        check_class(outline, flow_class)
-    except Invalid:
-        return False
-    return True
+def _misfit(outline: Outline, flow_class: str) -> tuple[str, str] | None:
+    """What a flow of this class cannot have: a sentence, and the place."""
+    if flow_class == CUSTOM_NODE:
+        return _missing(outline) if outline.strict else None
+    if flow_class == EXPERIENCE:
+        for kind, place in outline.triggers.items():
+            if kind not in _EXPERIENCE_TRIGGERS:
+                return _EXPERIENCE_ONLY, f"triggers[{place}].type"
+    if START in outline.triggers:
+        return f"only a custom node begins with {START}", f"triggers[{outline.triggers[START]}].type"
+    if RETURN in outline.nodes:
+        return f"only a custom node ends with {RETURN}", f"nodes[{outline.nodes[RETURN]}].type"
+    return None
 
 
-def _check_complete(outline: Outline) -> None:
+def _missing(outline: Outline) -> tuple[str, str] | None:
     if START not in outline.triggers:
-        raise Invalid(f"a custom node needs a trigger of the type {START}", "triggers")
+        return f"a custom node needs a trigger of the type {START}", "triggers"
     if RETURN not in outline.nodes:
-        raise Invalid(f"a custom node needs a node of the type {RETURN}", "nodes")
+        return f"a custom node needs a node of the type {RETURN}", "nodes"
+    return None
 
 
 def check_agent_version(flow_class: str, before: object, after: object) -> None:

@@ -58,7 +58,10 @@ def check_wiring(value: Mapping[str, Json]) -> None:
         groups[identifier] = group_of(node)
     for name in ("triggers", "nodes"):
         for place, element in elements(value, name):
-            _check_links(element, f"{name}[{place}]", groups)
+            problem = _problem(element, groups)
+            if problem is not None:
+                output, entry, words = problem
+                raise Invalid(words, f"{name}[{place}].outputIds[{output}][{entry}]")
 
 
 def links(element: Element) -> Iterator[tuple[int, int, str]]:
@@ -70,15 +73,16 @@ def links(element: Element) -> Iterator[tuple[int, int, str]]:
                 yield output, entry, target
 
 
-def _check_links(element: Element, path: str, groups: Mapping[str, str | None]) -> None:
+def _problem(element: Element, groups: Mapping[str, str | None]) -> tuple[int, int, str] | None:
+    """The first link that leads nowhere it may: which output, which of its entries, and what is wrong with it."""
     group, own = group_of(element), id_of(element)
     is_loop = element.get("type") == LOOP
     for output, entry, target in links(element):
-        at = f"{path}.outputIds[{output}][{entry}]"
         if target == own:
-            raise Invalid("a node cannot lead to itself", at)
+            return output, entry, "a node cannot lead to itself"
         if target not in groups:
-            raise Invalid("there is no node with this id", at)
+            return output, entry, "there is no node with this id"
         inside = own if is_loop and output == _LOOP_BODY else group
         if groups[target] != inside:
-            raise Invalid("leads into a loop, or out of one: both ends must have the same meta.groupId", at)
+            return output, entry, "leads into a loop, or out of one: both ends must have the same meta.groupId"
+    return None

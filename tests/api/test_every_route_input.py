@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 import pytest
-from marshmallow import fields, validate
+from marshmallow import fields
 from yarl import URL
 
-from schemas.fields import Count, Flag, HexId, Mapped, QueryFlag, Text, Word
+from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import TriggerFilter
 from schemas.shapes import ListOf, Record
 from service.routes import Dialect, Route
@@ -99,7 +99,7 @@ ACCEPTED: dict[type[fields.Field[Any]], str | None] = {
     ListOf: None,
     HexId: None,
     Word: None,
-    fields.Raw: "anything",
+    Anything: "anything",
 }
 """The kind each kind of field reads; None where not even every value of that kind will do."""
 
@@ -112,12 +112,11 @@ def wrong_values(field: fields.Field[Any]) -> Iterator[object]:
         if kind == ACCEPTED[type(field)] or (kind == "null" and field.allow_none):
             continue
         yield from (value for value in values if not (isinstance(field, ListOf) and value == []))
-    for validator in field.validators:
-        assert isinstance(validator, validate.Length)
-        assert validator.max is not None, "a text needs a bound"
-        yield "x" * (validator.max + 1)
-        if validator.min:
-            yield "x" * (validator.min - 1)
+    assert not field.validators, "a field judges by itself"
+    if isinstance(field, Text):
+        yield "x" * (field.most + 1)
+        if field.least:
+            yield "x" * (field.least - 1)
     if isinstance(field, Text) and field.form:
         yield from ("nonsense", "", "\u0661.\u0661.\u0661", "1.2.3\n", "data:image/png;base64,\n")
     if isinstance(field, ListOf) and field.most is not None:

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from core.domain.documents import parse_document
 from core.domain.errors import Invalid
@@ -33,7 +33,7 @@ from schemas.contents import TRIGGER
 from schemas.fields import Flag, HexId, Mapped, Text, Word, load
 from schemas.losant import FlowPatch, FlowPost, FlowVersionPatch, FlowVersionPost, content_of
 from schemas.shapes import ListOf, Number, OneOf, Record, Uri
-from tests.support.bodies import TEMPTING, bodies_or_not, trigger_or_not
+from tests.support.bodies import TEMPTING, bodies_or_not, judged, trigger_or_not
 
 FOLDER = Path(os.environ["PENSTOCK_CONTRACTS"])
 
@@ -57,7 +57,7 @@ def read(name: str) -> Any:
 @every_body
 def test_our_table_says_what_the_schema_says(name: str) -> None:
     contract = read(name)
-    known = {str(field.data_key or key): field for key, field in BODIES[name]().fields.items()}
+    known = {str(field.data_key or key): judged(field) for key, field in BODIES[name]().fields.items()}
     compare_members(Record(known), contract, name)
 
 
@@ -114,7 +114,6 @@ def said(field: fields.Field[Any], contract: dict[str, Any], *, empty: bool) -> 
 
 
 def said_of_text(field: Text, contract: dict[str, Any], *, empty: bool) -> dict[str, Any]:
-    (bounds,) = (one for one in field.validators if isinstance(one, validate.Length))
     found: dict[str, Any] = {"format": "uri"} if isinstance(field, Uri) else {}
     if "pattern" in contract:
         assert field.form is not None
@@ -123,9 +122,9 @@ def said_of_text(field: Text, contract: dict[str, Any], *, empty: bool) -> dict[
         if "maxLength" not in contract:
             return found
     assert (field.form is None) == ("pattern" not in contract)
-    if bounds.min:
-        found["minLength"] = bounds.min
-    return {**found, "maxLength": bounds.max}
+    if field.least:
+        found["minLength"] = field.least
+    return {**found, "maxLength": field.most}
 
 
 # Body for body

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from schemas.contents import DEVICE, KEY, TRIGGER, VERSION
-from schemas.fields import Flag, Form, HexId, Mapped, Text, Word
+from schemas.fields import Flag, Form, HexId, Judged, Mapped, Text, Word
 from schemas.losant import ICON
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
@@ -94,17 +94,22 @@ def _texts(field: Text) -> st.SearchStrategy[str]:
         return st.sampled_from(["1", " null ", '"a"', "[]", '{"a": [1, 2.5e3]}', "1" * 5000])
     if field.form:
         return FORMS[field.form]
-    (bounds,) = (one for one in field.validators if isinstance(one, validate.Length))
     return st.text(
         st.characters(codec="utf-8", exclude_characters="\0"),
-        min_size=bounds.min or 0,
-        max_size=min(LONGEST, bounds.max or LONGEST),
+        min_size=field.least,
+        max_size=min(LONGEST, field.most),
     )
+
+
+def judged(field: fields.Field[Any]) -> Judged[Any]:
+    """A field of a body, all of which judge by themselves."""
+    assert isinstance(field, Judged), field
+    return field
 
 
 def bodies_of(schema: type[Schema]) -> st.SearchStrategy[dict[str, Any]]:
     """Bodies that the schema takes."""
-    known = {str(field.data_key or name): field for name, field in schema().fields.items()}
+    known = {str(field.data_key or name): judged(field) for name, field in schema().fields.items()}
     return _record(Record(known), {})
 
 
