@@ -128,7 +128,7 @@ EVERYTHING = Combination(Group.AND, ())
 
 
 def parts_of(node: Node) -> Iterator[Condition | Match | Glob | TriggerFilter]:
-    """Everything a tree asks, without the groups that stands in."""
+    """Everything a tree asks, without the groups it stands in."""
     if not isinstance(node, Combination):
         yield node
         return
