@@ -1,40 +1,24 @@
-"""`penstock admin`: companies, applications, tokens, keys and signing secrets."""
+"""`penstock admin`: companies, applications, tokens, keys and what signs callbacks; people in admin_people.py."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from cli.admin_people import oauth_client, signing_key, user
 from cli.demo_company import new_webhook_secret
 from cli.errors import StartError
+from cli.showing import ID, say, show
 from cli.target import operator, with_database
 from core.domain.access import ENQUEUES, admits
-from core.domain.identifiers import hex_id, parse_hex_id, parse_integer_id
+from core.domain.identifiers import hex_id
 from core.domain.scopes import SCOPES
 from core.operations import access
 from core.operations.stories import read_webhook_secrets
 from core.settings import Settings
 from core.store.database import Database
-
-
-class Id(click.ParamType[int]):
-    """An id in either spelling: a plain number, or 24 hexadecimal digits."""
-
-    name = "id"
-
-    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> int:
-        number = parse_hex_id(str(value)) or parse_integer_id(str(value))
-        if number is None:
-            self.fail(f"{value} is neither a number nor 24 hexadecimal digits", param, context)
-        return number
-
-
-ID = Id()
 
 
 @click.group()
@@ -57,13 +41,30 @@ def create_company(name: str, parent: int | None) -> None:
             operator(0), database, name, parent_id=parent, webhook_secret=new_webhook_secret()
         )
     )
-    _say({"company": company_id, "application": hex_id(application_id)})
+    say({"company": company_id, "application": hex_id(application_id)})
 
 
 @company.command("list")
 def list_companies() -> None:
     """List all companies."""
-    _show(with_database(lambda database, _: access.list_companies(database)), "id", "name", "parent_id", "created_at")
+    columns = ("id", "name", "parent_id", "rate_limit", "created_at")
+    show(with_database(lambda database, _: access.list_companies(database)), *columns)
+
+
+@company.command("rate-limit")
+@click.argument("company", type=ID)
+@click.argument("requests", required=False, type=click.IntRange(0, 1_000_000))
+def set_rate_limit(company: int, requests: int | None) -> None:
+    """Set how many requests a minute a company may make: 0 is any number, none is PENSTOCK_RATE_LIMIT again."""
+    with_database(lambda database, _: access.set_rate_limit(operator(company), database, requests))
+    say({"company": company, "rate-limit": "default" if requests is None else requests})
+
+
+@company.command("revoke")
+@click.argument("company", type=ID)
+def revoke_company(company: int) -> None:
+    """Close everything that opens a company at once: its tokens, keys, users and OAuth clients."""
+    say(with_database(lambda database, _: access.revoke_company(operator(company), database)))
 
 
 @admin.group()
@@ -77,7 +78,7 @@ def application() -> None:
 def create_application(company: int, name: str) -> None:
     """Make one more application of a company."""
     application_id = with_database(lambda database, _: access.create_application(operator(company), database, name))
-    _say({"application": hex_id(application_id)})
+    say({"application": hex_id(application_id)})
 
 
 @application.command("list")
@@ -85,7 +86,14 @@ def create_application(company: int, name: str) -> None:
 def list_applications(company: int) -> None:
     """List a company's applications."""
     rows = with_database(lambda database, _: access.list_applications(database, company))
-    _show([{**row, "id": hex_id(row["id"])} for row in rows], "id", "name", "is_default", "created_at")
+    show([{**row, "id": hex_id(row["id"])} for row in rows], "id", "name", "is_default", "created_at")
+
+
+@application.command("revoke")
+@click.argument("application", type=ID)
+def revoke_application(application: int) -> None:
+    """Close every token of an application at once."""
+    say({"tokens": with_database(lambda database, _: access.revoke_application(operator(0), database, application))})
 
 
 @admin.group()
@@ -116,7 +124,7 @@ def create_token(application: int, name: str, scopes: tuple[str, ...], expires: 
         )
 
     made = with_database(work)
-    _say({"id": made.id, "token": made.secret})
+    say({"id": made.id, "token": made.secret})
     if idle := sorted(set(scopes) - _opening()):
         click.echo(f"Nothing here is opened by {', '.join(idle)}.", err=True)
 
@@ -126,7 +134,7 @@ def create_token(application: int, name: str, scopes: tuple[str, ...], expires: 
 def list_tokens(application: int) -> None:
     """List an application's tokens."""
     rows = with_database(lambda database, _: access.list_tokens(database, application))
-    _show(rows, "id", "name", "prefix", "scopes", "active", "expires_at", "revoked_at")
+    show(rows, "id", "name", "prefix", "scopes", "active", "expires_at", "revoked_at")
 
 
 @token.command("scopes")
@@ -157,7 +165,7 @@ def revoke_token(token: int) -> None:
     """Close a token at once."""
     if not with_database(lambda database, _: access.revoke_token(operator(0), database, token)):
         raise StartError(f"There is no open token {token}.")
-    _say({"revoked": token})
+    say({"revoked": token})
 
 
 @admin.group()
@@ -173,7 +181,7 @@ def create_key(company: int, name: str) -> None:
     made = with_database(
         lambda database, _: access.create_key(operator(company), database, name=name, random_text=secrets.token_urlsafe)
     )
-    _say({"id": made.id, "key": made.secret})
+    say({"id": made.id, "key": made.secret})
 
 
 @key.command("list")
@@ -181,7 +189,7 @@ def create_key(company: int, name: str) -> None:
 def list_keys(company: int) -> None:
     """List a company's API keys."""
     rows = with_database(lambda database, _: access.list_keys(database, company))
-    _show(rows, "id", "name", "prefix", "created_at", "revoked_at")
+    show(rows, "id", "name", "prefix", "created_at", "last_used_at", "revoked_at")
 
 
 @key.command("revoke")
@@ -190,7 +198,7 @@ def revoke_key(key: int) -> None:
     """Close an API key at once."""
     if not with_database(lambda database, _: access.revoke_key(operator(0), database, key)):
         raise StartError(f"There is no open key {key}.")
-    _say({"revoked": key})
+    say({"revoked": key})
 
 
 @admin.command("webhook-secret")
@@ -211,6 +219,11 @@ def webhook_secret(company: int, new: bool) -> None:
         click.echo(secret)
 
 
+admin.add_command(user)
+admin.add_command(oauth_client)
+admin.add_command(signing_key)
+
+
 def _opening() -> set[str]:
     """The scopes that open something in this release."""
     from service.routes import ROUTES
@@ -222,24 +235,4 @@ def _opening() -> set[str]:
 def _switch(token: int, *, active: bool) -> None:
     if not with_database(lambda database, _: access.set_token_active(operator(0), database, token, active=active)):
         raise StartError(f"There is no token {token}, or it was revoked.")
-    _say({"activated" if active else "deactivated": token})
-
-
-def _say(facts: Mapping[str, object]) -> None:
-    for name, value in facts.items():
-        click.echo(f"{name} {value}")
-
-
-def _show(rows: Iterable[Mapping[str, object]], *columns: str) -> None:
-    table = Table(*columns, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
-    Console().print(table)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    say({"activated" if active else "deactivated": token})

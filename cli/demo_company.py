@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Mapping
 
 from cli.target import operator
-from core.domain.access import Principal
+from core.domain.access import Principal, Role
 from core.domain.errors import Unauthenticated
 from core.domain.identifiers import hex_id, parse_hex_id
-from core.operations import access, flows
+from core.domain.passwords import GENERATED_BYTES
+from core.operations import access, flows, people
 from core.operations.stories import read_webhook_secrets
 from core.settings import Settings
 from core.store.database import Database, open_database
@@ -18,6 +19,7 @@ from schemas.losant import SHOWN_FLOW
 
 NAME = "Demo"
 FLOW_NAME = "Pump control"
+ADMIN_EMAIL = "admin@demo.example"
 
 
 def new_webhook_secret() -> str:
@@ -33,10 +35,13 @@ async def ensure_demo_company(settings: Settings, known: Mapping[str, str]) -> d
             company_id, _ = await access.create_company(
                 operator(0), database, NAME, parent_id=None, webhook_secret=new_webhook_secret()
             )
+        await _lift_limit(database, company_id)
         application_id = await access.find_default_application(database, company_id)
         seed = _Seed(database, operator(company_id), application_id, known)
         return {
             "PENSTOCK_API_KEY": await seed.key("PENSTOCK_API_KEY"),
+            "PENSTOCK_ADMIN_EMAIL": ADMIN_EMAIL,
+            "PENSTOCK_ADMIN_PASSWORD": await seed.password("PENSTOCK_ADMIN_PASSWORD"),
             "PENSTOCK_LOSANT_TOKEN": await seed.token("PENSTOCK_LOSANT_TOKEN", "all.Application"),
             "PENSTOCK_LOSANT_TOKEN_READONLY": await seed.token(
                 "PENSTOCK_LOSANT_TOKEN_READONLY", "all.Application.read"
@@ -45,6 +50,13 @@ async def ensure_demo_company(settings: Settings, known: Mapping[str, str]) -> d
             "PENSTOCK_FLOW_ID": hex_id(await seed.flow("PENSTOCK_FLOW_ID")),
             "PENSTOCK_WEBHOOK_SECRET": (await read_webhook_secrets(database, company_id))[0],
         }
+
+
+async def _lift_limit(database: Database, company_id: int) -> None:
+    """Nobody who tries things out, or measures them, shall run into a limit that nobody has set on purpose."""
+    (limit,) = [row["rate_limit"] for row in await access.list_companies(database) if row["id"] == company_id]
+    if limit is None:
+        await access.set_rate_limit(operator(company_id), database, 0)
 
 
 class _Seed:
@@ -77,6 +89,26 @@ class _Seed:
             self._principal, self._database, name=name.lower(), random_text=secrets.token_urlsafe
         )
         return made.secret
+
+    async def password(self, name: str) -> str:
+        """The administrator's, who is made where there is none, and let in again where the access was closed."""
+        user = await people.find_user(self._database, self._principal.company_id, ADMIN_EMAIL)
+        if user is not None and await people.knows_password(self._database, ADMIN_EMAIL, self._known.get(name, "")):
+            return self._known[name]
+        password = secrets.token_urlsafe(GENERATED_BYTES)
+        if user is None:
+            await people.create_user(
+                self._principal,
+                self._database,
+                email=ADMIN_EMAIL,
+                name="Demo administrator",
+                role=Role.ADMINISTRATOR,
+                password=password,
+            )
+        else:
+            await people.reopen_user(self._principal, self._database, user.id)
+            await people.set_password(self._principal, self._database, user.id, password)
+        return password
 
     async def flow(self, name: str) -> int:
         """The flow the file names, if it is still there; else an empty one of the cloud class."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from core.domain.addresses import is_address
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(ValueError):
@@ -49,6 +53,12 @@ class Settings:
     """PENSTOCK_MAIL_DAILY_CAP: letters one company may cause in a UTC day."""
     allow_private_targets: bool
     """PENSTOCK_ALLOW_PRIVATE_TARGETS: whether callbacks may reach loopback and private addresses."""
+    rate_limit: int
+    """PENSTOCK_RATE_LIMIT: requests a minute a company may make under /api/v1, unless it has a limit of its own; 0: any
+    number."""
+    trusted_proxies: tuple[Network, ...]
+    """PENSTOCK_TRUSTED_PROXIES: whose X-Forwarded-For is believed, addresses and networks, comma separated; empty: the
+    caller is whoever connects."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -71,6 +81,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         mail_domains=_words(environment.get("PENSTOCK_MAIL_DOMAINS", "")),
         mail_daily_cap=_integer(environment, "PENSTOCK_MAIL_DAILY_CAP", 500, 0, 1_000_000),
         allow_private_targets=_boolean(environment, "PENSTOCK_ALLOW_PRIVATE_TARGETS"),
+        rate_limit=_integer(environment, "PENSTOCK_RATE_LIMIT", 240, 0, 1_000_000),
+        trusted_proxies=_networks(environment, "PENSTOCK_TRUSTED_PROXIES"),
     )
 
 
@@ -93,6 +105,14 @@ def _address(environment: Mapping[str, str], name: str, default: str) -> str:
     if not is_address(text):
         raise SettingsError(f"{name} is {text!r}; set it to a bare address such as penstock@example.com.")
     return text
+
+
+def _networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    text = environment.get(name) or ""
+    try:
+        return tuple(ipaddress.ip_network(word) for word in _words(text))
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}; set it to addresses or networks such as 10.0.0.0/8.") from None
 
 
 def _words(text: str) -> tuple[str, ...]:

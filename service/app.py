@@ -17,15 +17,15 @@ from core.operations.deletions import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import open_database
 from service.calls import SERVICE, Service
+from service.hashing import open_hashing
 from service.health import healthz, readyz
 from service.hints import open_hints
-from service.middleware import endpoint, error_boundary, extra_slashes
+from service.middleware import MOST_BODY, endpoint, error_boundary, extra_slashes
+from service.openapi import DOCUMENTED
 from service.openapi import serve as serve_document
-from service.routes import ROUTES, Dialect
+from service.rates import open_rates, show_standing
+from service.routes import ROUTES
 from service.watching import open_watch
-
-MOST_BODY = 8 * 1024 * 1024
-"""The largest request body in bytes: Patchworks documents 8 MB."""
 
 LONGEST_ADDRESS = 4 * 1024 * 1024
 """Bytes of a request's first line: the longest query there is, each character of it in four bytes and each of these
@@ -58,9 +58,10 @@ def create_app(service: Service) -> web.Application:
     """The application with every route of the table; it opens and closes nothing itself."""
     app = web.Application(middlewares=[error_boundary, extra_slashes], client_max_size=MOST_BODY)
     app[SERVICE] = service
+    app.on_response_prepare.append(show_standing)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    for dialect in Dialect:
+    for dialect in DOCUMENTED:
         app.router.add_get(f"/openapi/{dialect.value}.json", serve_document(dialect))
     for route in sorted(ROUTES, key=lambda route: not route.claims):  # the router tries them one by one
         app.router.add_route(route.method, route.path, endpoint(route))
@@ -77,8 +78,10 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         open_database(settings, role="api", plan_once=True) as database,
         open_hints(settings.redis_url) as hints,
         open_watch(database) as watch,
+        open_rates(settings.redis_url) as rates,
     ):
-        yield Service(settings, database, hints, watch, terms)
+        with open_hashing() as hashing:
+            yield Service(settings, database, hints, watch, terms, hashing, rates)
 
 
 @asynccontextmanager

@@ -5,25 +5,35 @@ from __future__ import annotations
 from aiohttp import web
 
 from core.domain.access import Claim, Need, Principal
+from core.domain.bearer import is_login_token
 from core.domain.errors import Unauthenticated
 from core.operations.access import authenticate, digest_of
-from core.store.database import Database
+from core.operations.logins import recognise
+from service.calls import Service
+from service.senders import address_of
 
 
-async def identify(request: web.Request, database: Database, *, keys: bool) -> Principal:
-    """The caller behind a bearer token or, where `keys` are taken, a raw API key. Raises Unauthenticated."""
+async def identify(request: web.Request, service: Service, *, people: bool) -> Principal:
+    """The caller behind an application's token or, where `people` are let in, a login token or a raw API key.
+
+    A bearer token tells by its form which of the two it is. Raises Unauthenticated.
+    """
     credential, bearer = _shown(request)
-    if bearer or keys:
-        return await authenticate(database, credential, bearer=bearer, remote=request.remote)
+    remote = address_of(request, service.settings.trusted_proxies)
+    if bearer and people and is_login_token(credential):
+        return await recognise(service.database, credential, service.issuing, remote=remote)
+    if bearer or people:
+        return await authenticate(service.database, credential, bearer=bearer, remote=remote)
     raise Unauthenticated
 
 
-def claim_of(request: web.Request, application_id: int, need: Need) -> Claim:
+def claim_of(request: web.Request, service: Service, application_id: int, need: Need) -> Claim:
     """What the request shows, still to be looked up. Raises Unauthenticated where there is nothing to look up."""
     credential, bearer = _shown(request)
     if not bearer:
         raise Unauthenticated
-    return Claim(digest_of(credential), application_id, need, request.remote)
+    remote = address_of(request, service.settings.trusted_proxies)
+    return Claim(digest_of(credential), application_id, need, remote)
 
 
 def _shown(request: web.Request) -> tuple[str, bool]:

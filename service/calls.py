@@ -18,9 +18,12 @@ from core.domain.errors import PenstockError
 from core.domain.etags import Etag, parse_if_match
 from core.domain.identifiers import parse_hex_id, parse_integer_id
 from core.operations.deletions import Terms
+from core.operations.logins import Issuing
 from core.settings import Settings
 from core.store.database import UNREACHABLE, Database
+from service.hashing import Hashing
 from service.hints import Hints
+from service.rates import Rates
 from service.watching import Watch
 
 
@@ -33,12 +36,22 @@ class Service:
     hints: Hints
     watch: Watch
     terms: Terms
+    hashing: Hashing
+    rates: Rates
+
+    @property
+    def issuing(self) -> Issuing:
+        """What login tokens are made and known by."""
+        return Issuing.of(self.settings)
 
     @property
     def keep(self) -> timedelta:
         """How long deleted versions stay in the trash."""
         return timedelta(days=self.settings.undo_days)
 
+
+UNKEPT = {"Cache-Control": "no-store"}
+"""A header of every answer that holds a credential: nobody keeps it at all."""
 
 _GUARDED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 """Headers of every answer: nobody keeps it without asking, nobody guesses what it is."""
@@ -58,7 +71,8 @@ class Call:
     """
 
     service: Service
-    caller: Principal | Claim
+    caller: Principal | Claim | None
+    """None on a route that is open to everybody."""
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
@@ -67,17 +81,24 @@ class Call:
     method: str
     raw_path: str
     raw_body: bytes
+    remote: str | None
+
+    @property
+    def asker(self) -> Principal | Claim:
+        """Either of the two below, for an operation that takes both."""
+        assert self.caller is not None, "this route is open to everybody"
+        return self.caller
 
     @property
     def principal(self) -> Principal:
         """Who asks."""
-        assert isinstance(self.caller, Principal), "this route admits within its operation"
+        assert isinstance(self.caller, Principal), "this route admits within its operation, or everybody"
         return self.caller
 
     @property
     def claim(self) -> Claim:
         """What the request shows of itself, for the operation to look up."""
-        assert isinstance(self.caller, Claim), "this route admits before its operation"
+        assert isinstance(self.caller, Claim), "this route admits before its operation, or everybody"
         return self.caller
 
     @property

@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from core.domain.access import ActorType, Claim, Need, Principal, admits
+from core.domain.access import Claim, Need, Principal, admits, require_role
 from core.domain.documents import Document, parse_document
 from core.domain.errors import (
     Forbidden,
@@ -18,6 +18,7 @@ from core.domain.errors import (
     NotFound,
     PenstockError,
     TooLarge,
+    TooManyRequests,
     TooSlow,
     Unavailable,
 )
@@ -26,11 +27,20 @@ from core.operations.access import APPLICATION_UNKNOWN
 from core.store.database import UNREACHABLE
 from core.threads import computed
 from schemas.fields import load, parameters
+from schemas.forms import FORM, parse_form
 from service.auth import claim_of, identify
-from service.calls import SERVICE, Call
+from service.calls import SERVICE, Call, Service
+from service.rates import STANDING
 from service.routes import Dialect, Route, dialect_of
+from service.senders import address_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MOST_BODY = 8 * 1024 * 1024
+"""The largest request body in bytes: Patchworks documents 8 MB."""
+
+MOST_OPEN_BODY = 65_536
+"""The largest from somebody nobody knows. A name and a password of the greatest length take some kilobytes."""
 
 BODY_SECONDS = 60.0
 """What a body may take to arrive: 8 MB over a line of 1 Mbit/s. Without a limit, a body that breaks off keeps its
@@ -50,17 +60,22 @@ def endpoint(route: Route) -> Handler:
     """The aiohttp handler of a route: authenticates, admits, reads and checks, then calls the route's own."""
     read_query = parameters(route.query())
     body_schema = route.body() if route.body else None
+    parse = _parse_form if route.is_form else _parse_json
 
     async def admitted(request: web.Request) -> Principal:
-        principal = await identify(request, request.app[SERVICE].database, keys=route.dialect.takes_keys)
+        service = request.app[SERVICE]
+        principal = await identify(request, service, people=route.dialect.takes_people)
+        if route.is_counted:
+            await _count(request, service, principal)
         _admit(route, principal, request)
         return principal
 
-    async def answer(request: web.Request, caller: Principal | Claim) -> web.StreamResponse:
-        raw = await _read(request) if body_schema else b""
-        document = await computed(len(raw), lambda: parse_document(raw)) if body_schema else _NOTHING
+    async def answer(request: web.Request, caller: Principal | Claim | None) -> web.StreamResponse:
+        service = request.app[SERVICE]
+        raw = await _read(request, MOST_OPEN_BODY if route.is_open else MOST_BODY) if body_schema else b""
+        document = await computed(len(raw), lambda: parse(request, raw)) if body_schema else _NOTHING
         call = Call(
-            service=request.app[SERVICE],
+            service=service,
             caller=caller,
             path=request.match_info,
             query=read_query(request.query if "?" in request.raw_path else {}),
@@ -70,14 +85,18 @@ def endpoint(route: Route) -> Handler:
             method=request.method,
             raw_path=request.raw_path,
             raw_body=raw,
+            remote=address_of(request, service.settings.trusted_proxies),
         )
         return await (await route.handler(call)).respond(request)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await answer(request, await admitted(request))
 
+    async def handle_open(request: web.Request) -> web.StreamResponse:
+        return await answer(request, None)
+
     async def handle_claim(request: web.Request) -> web.StreamResponse:
-        claim = claim_of(request, _application(request), _need(route))
+        claim = claim_of(request, request.app[SERVICE], _application(request), _need(route))
         if _is_large(request):
             await admitted(request)
         try:
@@ -86,6 +105,8 @@ def endpoint(route: Route) -> Handler:
             await admitted(request)  # what is wrong with a request is told to those who may make it
             raise
 
+    if route.is_open:
+        return handle_open
     return handle_claim if route.claims else handle
 
 
@@ -120,7 +141,11 @@ async def extra_slashes(request: web.Request, handler: Handler) -> web.StreamRes
     meant = request.clone(rel_url=request.rel_url.with_path("/" + path.lstrip("/"), encoded=True, keep_query=True))
     found = await request.app.router.resolve(meant)
     meant.match_info.update(found)
-    return await found.handler(meant)
+    try:
+        return await found.handler(meant)
+    finally:
+        if STANDING in meant:
+            request[STANDING] = meant[STANDING]  # the answer is prepared for the request as it came
 
 
 def _dialect(request: web.Request) -> Dialect:
@@ -144,29 +169,64 @@ def _need(route: Route) -> Need:
     return route.need
 
 
+async def _count(request: web.Request, service: Service, principal: Principal) -> None:
+    """Counts the request for its company. Raises TooManyRequests for one too many."""
+    limit = service.settings.rate_limit if principal.rate_limit is None else principal.rate_limit
+    if limit == 0:
+        return
+    standing = await service.rates.count(principal.company_id, limit)
+    if standing is None:
+        return
+    request[STANDING] = standing
+    if standing.retry_after is not None:
+        raise TooManyRequests(f"Too many requests: this company may make {limit} a minute.", standing.retry_after)
+
+
 def _admit(route: Route, principal: Principal, request: web.Request) -> None:
-    """A token opens its own application only; another's answers like an unknown one."""
+    """A token opens its own application only; another's answers like an unknown one. Whoever has a role needs one."""
+    if principal.role is not None:
+        assert route.role is not None, "a route that lets people in says whom"
+        require_role(principal, route.role)
+        return
     if "applicationId" in request.match_info and _application(request) != principal.application_id:
         raise NotFound(APPLICATION_UNKNOWN)
-    if route.need and principal.actor_type is ActorType.API_TOKEN and not admits(principal.scopes, route.need):
+    if route.need and not admits(principal.scopes, route.need):
         raise Forbidden
 
 
-async def _read(request: web.Request) -> bytes:
+def _parse_json(_: web.Request, raw: bytes) -> Document:
+    return parse_document(raw)
+
+
+def _parse_form(request: web.Request, raw: bytes) -> Document:
+    if request.content_type != FORM:
+        raise Invalid(f"the body must be {FORM}")
+    return Document(dict(parse_form(raw)), {})
+
+
+async def _read(request: web.Request, most: int) -> bytes:
+    """The body, of at most so many bytes."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Invalid("the body must not be compressed")
     try:
         if request.content.is_eof():  # it came along with the head, as most do
-            return await request.read()
+            return await _gather(request, most)
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
+            return await _gather(request, most)
     except TimeoutError:
         raise Invalid(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge from None
     except (web.RequestPayloadError, ConnectionError):
         # Usually nobody is left to be told; without this a caller that hangs up would pass for a lost database.
         raise Invalid("the body breaks off") from None
+
+
+async def _gather(request: web.Request, most: int) -> bytes:
+    body = bytearray()
+    async for part in request.content.iter_any():
+        body += part
+        if len(body) > most:
+            raise TooLarge
+    return bytes(body)
 
 
 def _http_answer(dialect: Dialect, error: web.HTTPException) -> web.StreamResponse:

@@ -20,7 +20,8 @@ from marshmallow import Schema, fields
 
 from core.domain import errors
 from core.domain.etags import is_known
-from schemas import losant_answers, native_answers
+from schemas import login_answers, losant_answers, native_answers
+from schemas.forms import FORM
 from schemas.json_schema import json_schema
 from service.calls import SERVICE, Answer
 from service.parameters import IN_HEADERS, IN_PATH, IN_QUERY, OF_ANSWERS, TEXT, Json
@@ -29,18 +30,30 @@ from service.told import Shape
 
 _TITLES = {
     Dialect.LOSANT: ("Penstock: flows and versions", "The part of Losant's API that Penstock serves."),
-    Dialect.NATIVE: ("Penstock: jobs and trash", "What neither vendor's API has."),
+    Dialect.NATIVE: ("Penstock: logging in, jobs and trash", "How to log in, and what neither vendor's API has."),
 }
 
+DOCUMENTED = tuple(_TITLES)
+"""The dialects with a document of their own; what the others say stands in one of these."""
+
 _TOKEN = {"token": {"type": "http", "scheme": "bearer", "description": "An application's token."}}
+_LOGIN = {
+    "login": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "What POST /fabric/api/login or POST /oauth/token gave. Its list names the least role.",
+    }
+}
 _KEY = {
     "key": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "A company's API key as it is."}
 }
-_SECURITY: dict[Dialect, dict[str, Json]] = {Dialect.LOSANT: _TOKEN, Dialect.NATIVE: _TOKEN | _KEY}
+_SECURITY: dict[Dialect, dict[str, Json]] = {Dialect.LOSANT: _TOKEN, Dialect.NATIVE: _TOKEN | _LOGIN | _KEY}
 
 _REFUSALS: dict[Dialect, Shape] = {
     Dialect.LOSANT: losant_answers.Refusal,
     Dialect.NATIVE: native_answers.Refusal,
+    Dialect.OAUTH: login_answers.TokenRefusal,
 }
 
 _MEANINGS = {
@@ -51,6 +64,9 @@ _MEANINGS = {
     304: "Not changed since.",
 }
 _INTERNAL = "Our mistake; nothing was written."
+
+_UNKNOWN_CALLER = 401
+"""The one answer to a request that was counted for nobody."""
 
 Cause = type[errors.PenstockError]
 
@@ -81,7 +97,7 @@ def describe(dialect: Dialect, public_url: str) -> Document:
     for name, scheme in _SECURITY[dialect].items():
         spec.components.security_scheme(name, scheme)
     for route in ROUTES:
-        if route.dialect is dialect:
+        if route.dialect.told_with is dialect:
             spec.path(route.path, operations={route.method.lower(): _operation(route, plugin)})
     text = orjson.dumps(spec.to_dict())
     return Document(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
@@ -103,12 +119,15 @@ def refusals_of(route: Route) -> dict[int, list[Cause]]:
     conditions: dict[Cause, bool] = {
         errors.NotFound: "{" in route.path,
         # Losant declares it for every operation.
-        errors.Invalid: route.dialect is Dialect.LOSANT or bool(route.query().fields),
+        errors.Invalid: route.dialect is Dialect.LOSANT or bool(route.query().fields) or route.body is not None,
         errors.TooLarge: route.body is not None,
+        errors.Unauthenticated: not route.is_open,
+        errors.Forbidden: not route.is_open,
+        errors.TooManyRequests: route.is_counted,
         errors.PreconditionFailed: "If-Match" in route.told.reads,
         errors.IdempotencyMismatch: "Idempotency-Key" in route.told.reads,
     }
-    usual: list[Cause] = [errors.Unauthenticated, errors.Forbidden, errors.Unavailable, errors.TooSlow]
+    usual: list[Cause] = [errors.Unavailable, errors.TooSlow]
     meant = [cause for cause, holds in conditions.items() if holds]
     found: dict[int, list[Cause]] = {}
     for cause in (*usual, *meant, *route.told.refuses):
@@ -118,18 +137,26 @@ def refusals_of(route: Route) -> dict[int, list[Cause]]:
 
 def _operation(route: Route, plugin: MarshmallowPlugin) -> Json:
     resource, name = _names(route)
-    scopes = [route.need.scope] if route.need else []
     operation: Json = {
         "operationId": name,
         "summary": route.told.summary,
         "tags": [resource],
-        "security": [{scheme: scopes if scheme == "token" else []} for scheme in _SECURITY[route.dialect]],
+        "security": _security(route),
         "parameters": [*_in_path(route), *_in_query(route, plugin), *_in_headers(route)],
         "responses": _responses(route),
     }
     if route.body:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
+        kind = FORM if route.is_form else "application/json"
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": route.body}}}
     return operation
+
+
+def _security(route: Route) -> list[Json]:
+    """What opens a route, each by itself, with the scope or the role it takes."""
+    if route.is_open:
+        return []
+    taken = {"token": [route.need.scope] if route.need else [], "login": [str(route.role)] if route.role else []}
+    return [{scheme: taken.get(scheme, [])} for scheme in _SECURITY[route.dialect]]
 
 
 def _names(route: Route) -> tuple[str, str]:
@@ -174,6 +201,9 @@ def _responses(route: Route) -> dict[str, Json]:
         found[route.success]["headers"] = {name: _header(name, required=True) for name in told.gives}
     found |= {status: _refusal(route.dialect, causes) for status, causes in refusals_of(route).items()}
     found[route.dialect.internal.status] = _refused(route.dialect, _INTERNAL)
+    if route.is_counted:
+        for status in found.keys() - {_UNKNOWN_CALLER}:
+            found[status].setdefault("headers", {}).update(_standing())
     return {str(status): found[status] for status in sorted(found)}
 
 
@@ -187,9 +217,21 @@ def _answer(status: int, shapes: tuple[Shape, ...]) -> Json:
 def _refusal(dialect: Dialect, causes: list[Cause]) -> Json:
     sentences = dict.fromkeys((cause.__doc__ or "").partition("\n")[0].rstrip(".") + "." for cause in causes)
     refused = _refused(dialect, " ".join(sentences))
-    if errors.Unavailable in causes:
-        refused["headers"] = {"Retry-After": _header("Retry-After", required=False)}
+    if headers := _headers_of(dialect, causes):
+        refused["headers"] = headers
     return refused
+
+
+def _headers_of(dialect: Dialect, causes: list[Cause]) -> Json:
+    """The headers of a refusal; those that only some of its causes give are not promised."""
+    given = [dialect.render(cause()).headers for cause in causes]
+    names = [name for name in OF_ANSWERS if any(name in headers for headers in given)]
+    return {name: _header(name, required=all(name in headers for headers in given)) for name in names}
+
+
+def _standing() -> Json:
+    """There is none without a limit, or while nobody can count."""
+    return {name: _header(name, required=False) for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining")}
 
 
 def _refused(dialect: Dialect, description: str) -> Json:

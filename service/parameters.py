@@ -61,4 +61,7 @@ OF_ANSWERS: dict[str, tuple[Json, str]] = {
     "ETag": (TEXT, "Changes with the thing; for If-Match or If-None-Match."),
     "Location": (TEXT, "The job, under /api/v1."),
     "Retry-After": ({"type": "integer", "minimum": 0}, "Seconds after which to ask again."),
+    "WWW-Authenticate": (TEXT, "How a client can show itself beside the fields of the body."),
+    "X-RateLimit-Limit": ({"type": "integer", "minimum": 1}, "Requests a minute that the company may make."),
+    "X-RateLimit-Remaining": ({"type": "integer", "minimum": 0}, "How many of them are left in this minute."),
 }

@@ -8,10 +8,11 @@ from enum import Enum
 
 from marshmallow import Schema
 
-from core.domain.access import Need
+from core.domain.access import Need, Role
 from core.domain.errors import PenstockError
 from schemas import jobs as job_shapes
 from schemas import lists
+from schemas import logins as login_shapes
 from schemas import losant as shapes
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
@@ -20,7 +21,10 @@ from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
+from service.dialects.oauth import envelope as oauth_envelope
+from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import envelope as patchworks_envelope
+from service.dialects.patchworks import login as patchworks_login
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -28,30 +32,48 @@ from service.told import TOLD, Told
 
 
 class Dialect(Enum):
-    """How a route's errors look, and whether it takes raw API keys beside bearer tokens."""
+    """How a route's errors look, and what its callers are to us."""
 
     LOSANT = "losant"
     NATIVE = "native"
+    OAUTH = "oauth"
 
     @property
-    def takes_keys(self) -> bool:
+    def takes_people(self) -> bool:
+        """Whether login tokens and raw API keys open its routes, beside the tokens of applications."""
         return self is Dialect.NATIVE
 
     @property
+    def is_counted(self) -> bool:
+        """Whether its requests count against their company's limit. Losant documents none on its own."""
+        return self is Dialect.NATIVE
+
+    @property
+    def told_with(self) -> Dialect:
+        """The dialect whose OpenAPI document has its routes: whoever fetches a token goes on under /api/v1."""
+        return Dialect.NATIVE if self is Dialect.OAUTH else self
+
+    @property
     def internal(self) -> Answer:
-        return losant_envelope.INTERNAL if self is Dialect.LOSANT else patchworks_envelope.INTERNAL
+        return _ENVELOPES[self][0]
 
     def render(self, error: PenstockError) -> Answer:
-        if self is Dialect.LOSANT:
-            return losant_envelope.render_error(error)
-        return patchworks_envelope.render_error(error)
+        return _ENVELOPES[self][1](error)
+
+
+_ENVELOPES: dict[Dialect, tuple[Answer, Callable[[PenstockError], Answer]]] = {
+    Dialect.LOSANT: (losant_envelope.INTERNAL, losant_envelope.render_error),
+    Dialect.NATIVE: (patchworks_envelope.INTERNAL, patchworks_envelope.render_error),
+    Dialect.OAUTH: (oauth_envelope.INTERNAL, oauth_envelope.render_error),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation. `need` is None where the operation itself decides what the caller may see.
 
-    `claims`: the statement that answers looks up the token as well, which spares what is asked most a round trip.
+    `claims`: the statement that answers looks up the token as well, which spares what is asked most a round trip. Such
+    a request is not counted, and only tokens of applications open it.
     """
 
     method: str
@@ -63,6 +85,17 @@ class Route:
     query: type[Schema] = Query
     body: type[Schema] | None = None
     claims: bool = False
+    role: Role | None = None
+    """The least role that a user, or a key, needs; None where only tokens of applications are taken, or everybody."""
+    is_open: bool = False
+    """Whether it takes no credential: it is where one gets one."""
+    is_form: bool = False
+    """Whether the body is a form instead of JSON."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a request counts against its company's limit; nobody knows the company of one that is open."""
+        return self.dialect.is_counted and not self.is_open
 
     @property
     def told(self) -> Told:
@@ -146,31 +179,46 @@ ROUTES: tuple[Route, ...] = (
         "GET", f"{_A}/jobLogs/{{jobId}}", losant_jobs.read_job_log, _L, _reads("applicationJobLog.get"), 200,
         lists.LinkedQuery, claims=True,
     ),
-    Route("GET", "/api/v1/jobs", native_jobs.list_jobs, _N, None, 200, job_shapes.JobsQuery),
-    Route("GET", "/api/v1/jobs/{job}", native_jobs.read_job, _N, None, 200),
-    Route("POST", "/api/v1/jobs/{job}/cancel", native_jobs.cancel_job, _N, None, 200),
-    Route("POST", "/api/v1/jobs/{job}/undo", native_jobs.undo_job, _N, None, 202),
-    Route("GET", "/api/v1/jobs/{job}/results", native_jobs.list_results, _N, None, 200, job_shapes.PageQuery),
-    Route("GET", "/api/v1/jobs/{job}/events", native_jobs.follow_job, _N, None, 200),
+    Route("GET", "/api/v1/jobs", native_jobs.list_jobs, _N, None, 200, job_shapes.JobsQuery, role=Role.READ_ONLY),
+    Route("GET", "/api/v1/jobs/{job}", native_jobs.read_job, _N, None, 200, role=Role.READ_ONLY),
+    Route("POST", "/api/v1/jobs/{job}/cancel", native_jobs.cancel_job, _N, None, 200, role=Role.MANAGER),
+    Route("POST", "/api/v1/jobs/{job}/undo", native_jobs.undo_job, _N, None, 202, role=Role.MANAGER),
+    Route(
+        "GET", "/api/v1/jobs/{job}/results", native_jobs.list_results, _N, None, 200, job_shapes.PageQuery,
+        role=Role.READ_ONLY,
+    ),
+    Route("GET", "/api/v1/jobs/{job}/events", native_jobs.follow_job, _N, None, 200, role=Role.READ_ONLY),
     Route(
         "GET", "/api/v1/flows/{flow}/trash", native_trash.list_trash, _N, _reads("flowVersions.get"), 200,
-        job_shapes.PageQuery,
+        job_shapes.PageQuery, role=Role.READ_ONLY,
     ),
     Route(
         "POST", "/api/v1/flows/{flow}/trash/{entry}/restore", native_trash.restore_entry, _N,
-        _writes("flowVersions.post"), 200,
+        _writes("flowVersions.post"), 200, role=Role.MANAGER,
+    ),
+    Route(
+        "POST", "/fabric/api/login", patchworks_login.log_in_user, _N, None, 200, body=login_shapes.LoginPost,
+        is_open=True,
+    ),
+    Route(
+        "POST", "/oauth/token", oauth_token.issue_token, Dialect.OAUTH, None, 200, body=login_shapes.TokenPost,
+        is_open=True, is_form=True,
     ),
     Route(
         "GET", "/api/v1/flows/{flow}/storage/trash", native_storage.list_trash, _N, _reads("flow.getStorageEntries"),
-        200, job_shapes.PageQuery,
+        200, job_shapes.PageQuery, role=Role.READ_ONLY,
     ),
     Route(
         "POST", "/api/v1/flows/{flow}/storage/trash/{entry}/restore", native_storage.restore_entry, _N,
-        _writes("flow.setStorageEntry"), 200,
+        _writes("flow.setStorageEntry"), 200, role=Role.MANAGER,
     ),
 )  # fmt: skip
 
 
 def dialect_of(path: str) -> Dialect:
-    """Which dialect an address without a route is answered in."""
-    return Dialect.NATIVE if path.lstrip("/").startswith("api/") else Dialect.LOSANT
+    """Which dialect an address, with a route or without, is answered in."""
+    return _DIALECTS.get(path.lstrip("/").partition("/")[0], Dialect.LOSANT)
+
+
+_DIALECTS = {"api": Dialect.NATIVE, "fabric": Dialect.NATIVE, "oauth": Dialect.OAUTH}
+"""By the first segment of the path."""

@@ -11,13 +11,26 @@ from typing import TypeAlias
 
 from marshmallow import Schema
 
-from core.domain.errors import AlreadyExists, Conflict, Gone, PenstockError, VersionProtected
-from schemas import losant_answers, native_answers
+from core.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    Gone,
+    InvalidScope,
+    LoginFailed,
+    PenstockError,
+    TooManyRequests,
+    Unauthenticated,
+    UnsupportedGrant,
+    VersionProtected,
+)
+from schemas import login_answers, losant_answers, native_answers
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
+from service.dialects.oauth import token as oauth_token
+from service.dialects.patchworks import login as patchworks_login
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -109,5 +122,13 @@ TOLD: dict[RouteHandler, Told] = {
     native_trash.list_trash: Told("Lists what was deleted from a flow or replaced in it", native_answers.TrashEntries),
     native_trash.restore_entry: Told(
         "Brings an entry of the trash back", native_answers.Restored, refuses=(Conflict, AlreadyExists)
+    ),
+    patchworks_login.log_in_user: Told(
+        "Gives a user a login token", login_answers.LoggedIn, refuses=(LoginFailed, TooManyRequests)
+    ),
+    oauth_token.issue_token: Told(
+        "Gives a program a login token; HTTP Basic can take the place of client_id and client_secret",
+        login_answers.Token,
+        refuses=(Unauthenticated, UnsupportedGrant, InvalidScope),
     ),
 }

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.operations.jobs import expire_jobs
+from core.operations.logins import prune_logins
 from core.operations.undo import purge_trash
 from core.store import idempotency_keys, jobs, mail_days
 from core.store.database import Connection, Database
@@ -27,6 +28,7 @@ class Pruner:
         purged = await purge_trash(self._database, BATCH)
         expired = await expire_jobs(self._database, older_than=self._job_keep, limit=BATCH)
         await self._database.transaction(self._forget)
+        await prune_logins(self._database)
         return purged + expired
 
     async def _forget(self, connection: Connection) -> None:

@@ -6,6 +6,8 @@ the three with `.bounded` (Losant's endpoint table, API 1.30). `flowVersions` an
 
 Losant describes `.bounded` as everything but tokens, members, transfers and credentials. No operation here is one of
 those, so it opens what the full scope opens; one that will be must not admit it.
+
+People, and what acts for them or for their company, have a role instead. One role includes those below it.
 """
 
 from __future__ import annotations
@@ -16,18 +18,42 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from core.domain.errors import Forbidden
 from core.domain.jobs import JobKind
 from core.domain.scopes import ALL
 
 API_KEY_PREFIX = "pnk_"
 TOKEN_PREFIX = "pnt_"  # noqa: S105 - a prefix that leak scanners can look for, not a secret
+CLIENT_PREFIX = "pnc_"
+CLIENT_SECRET_PREFIX = "pns_"  # noqa: S105 - a prefix like the others
 PREFIX_LENGTH = 10
 """Characters of a key that lists show: the fixed prefix and 36 random bits, enough to tell two keys apart."""
+
+
+class Role(StrEnum):
+    """What people of a company may do, from least to most; the words are Patchworks'."""
+
+    READ_ONLY = "read-only"
+    USER = "user"
+    MANAGER = "manager"
+    ADMINISTRATOR = "administrator"
+
+    def includes(self, other: Role) -> bool:
+        """Whether whoever has this role may do what the other one may."""
+        return _RANKS[self] >= _RANKS[other]
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
+
+KEY_ROLE = Role.MANAGER
+"""An API key acts for its company, as a manager would."""
 
 
 class ActorType(StrEnum):
     API_TOKEN = "apiToken"  # noqa: S105 - Losant's word for the kind of caller
     API_KEY = "apiKey"
+    USER = "user"
+    OAUTH_CLIENT = "oauthClient"
     JOB = "job"
     CLI = "cli"
 
@@ -43,6 +69,10 @@ class Principal:
     """None: not bound to one application of the company."""
     scopes: frozenset[str] = frozenset()
     remote: str | None = None
+    role: Role | None = None
+    """None: not a person's or a key's doing; then the scopes decide."""
+    rate_limit: int | None = None
+    """Requests a minute its company may make; 0: any number; None: what the installation allows."""
 
     @property
     def owner(self) -> str:
@@ -84,6 +114,13 @@ class Claim:
     remote: str | None = None
 
 
+def require_role(principal: Principal, least: Role) -> None:
+    """Raises Forbidden, naming both, for whoever has another role than this one and those that include it."""
+    assert principal.role is not None, "a token without a role is judged by its scopes"
+    if not principal.role.includes(least):
+        raise Forbidden(f"This takes the role {least}; yours is {principal.role}.")
+
+
 ENQUEUES = {
     JobKind.DELETE_VERSIONS: Need("flowVersions.delete", reads=False),
     JobKind.DELETE_FLOW: Need("flow.delete", reads=False),
@@ -96,14 +133,22 @@ _COMPANIONS = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK}
 
 
 def enqueueable_kinds(principal: Principal) -> frozenset[JobKind]:
-    """The kinds of jobs this caller may cause, cancel and undo: all for a company's key, else what its scopes name."""
-    if principal.actor_type is ActorType.API_KEY:
-        return frozenset(JobKind)
+    """The kinds of jobs this caller may cause, cancel and undo.
+
+    All for a manager and above, none for lower roles; without a role, those that the scopes name.
+    """
+    if principal.role is not None:
+        return frozenset(JobKind) if principal.role.includes(Role.MANAGER) else frozenset()
     return frozenset(kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need))
 
 
 def readable_kinds(principal: Principal) -> frozenset[JobKind]:
-    """The kinds of jobs this caller may read: those it may enqueue, and with any of them whatever follows from jobs."""
+    """The kinds of jobs this caller may read: all for whoever has a role, else those its scopes may enqueue.
+
+    Letters, callbacks and undos follow from other jobs and go with any of its kinds.
+    """
+    if principal.role is not None:
+        return frozenset(JobKind)
     kinds = enqueueable_kinds(principal)
     return kinds | _COMPANIONS if kinds else kinds
 

@@ -44,7 +44,7 @@ def pick(document: Document) -> Document:
     """The members of a request that are content."""
     names = [name for name in MEMBERS if name in document.value]
     values, texts = ({name: held[name] for name in names} for held in (document.value, document.texts))
-    return Document(values, texts, document.plain)
+    return Document(values, texts)
 
 
 def join(members: Document, lists: Iterable[str]) -> Content:
@@ -55,7 +55,7 @@ def join(members: Document, lists: Iterable[str]) -> Content:
         value = {**value, **{name: [] for name in missing}}
     parts = [f'"{name}":{texts[name]}' for name in MEMBERS if name in texts]
     parts += [f"{json.dumps(name)}:{text}" for name, text in texts.items() if name not in MEMBERS]
-    return Content("{" + ",".join(parts) + "}", canonical_digest(value, plain=members.plain))
+    return Content("{" + ",".join(parts) + "}", canonical_digest(value))
 
 
 def new_content(document: Document, *, strict: bool) -> Content:
@@ -70,9 +70,9 @@ def changed_content(body: str | None, change: DevelopChange, flow_class: str) ->
     The whole is judged, so that a change of the nodes alone cannot leave a trigger leading nowhere; but a change of
     neither is not held up by what was there before.
     """
-    kept = Document({}, {}, plain=True) if body is None else parse_document(body.encode())
+    kept = Document({}, {}) if body is None else parse_document(body.encode())
     given = change.given
-    members = Document({**kept.value, **given.value}, {**kept.texts, **given.texts}, kept.plain and given.plain)
+    members = Document({**kept.value, **given.value}, {**kept.texts, **given.texts})
     check_agent_version(flow_class, kept.value.get("minimumAgentVersion"), given.value.get("minimumAgentVersion"))
     if change.strict or any(name in given.value for name in LISTS):
         check_class(_judge(members.value, strict=change.strict), flow_class)

@@ -35,13 +35,6 @@ _ESCAPED = re.compile(r"\\u(?:0000|[dD][89A-Fa-f])", re.ASCII)
 """An escape that may stand for NUL or for half of a surrogate pair: without one there is nothing to look for."""
 
 
-_ODD_NUMBER = re.compile(
-    r"[\[,: \t\n\r]-?[0-9]+(?:[.eE][0-9.eE+-]*|(?<=[0-9]{19}))[ \t\n\r]*[,\]}]", re.ASCII
-)  # fmt: skip
-"""A number that is no short integer, between what stands around numbers. A string may hold such a thing, too, and then
-the document only takes the longer way."""
-
-
 class _BracketsAndQuotes(dict[int, str | None]):
     """For str.translate: keeps brackets, as square ones, and quotes; drops the rest, of whatever script."""
 
@@ -54,14 +47,10 @@ _BRACKETS_AND_QUOTES = _BracketsAndQuotes({ord("["): "[", ord("{"): "[", ord("]"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A JSON object: its value, and the text of each member exactly as it was sent.
-
-    `plain`: no number in it is anything but a short integer, so every JSON library writes it alike.
-    """
+    """A JSON object: its value, and the text of each member exactly as it was sent."""
 
     value: dict[str, Json]
     texts: dict[str, str]
-    plain: bool = False
 
 
 class _Suspect(Exception):
@@ -86,12 +75,12 @@ _Place: TypeAlias = "tuple[_Place, str | int] | None"
 def parse_document(raw: bytes) -> Document:
     """Parses the body of a request, which must be a JSON object in UTF-8.
 
-    Raises Invalid naming the path of the first thing refused. Linear in the size of the body, about 25 MB/s.
+    Raises Invalid naming the path of the first thing refused. Linear in the size of the body, about 25 MB/s, and four
+    times as fast for one that is written as most programs write JSON.
     """
     text = _decode(raw)
     try:
-        plain = _ODD_NUMBER.search(text) is None
-        document = _parse_members(text, plain=plain)
+        document = _as_written(raw) or _parse_members(text)
         _check_shape(document.value, text)
     except _Suspect:
         raise _locate(text) from None
@@ -125,16 +114,13 @@ def member_path(path: str, key: str) -> str:
     return f"{path}.{shown}" if path else shown
 
 
-def canonical_digest(value: Json, *, plain: bool = False) -> bytes:
-    """SHA-256 of the value's sorted compact JSON with exact integers.
-
-    What is `plain` is written by orjson, twenty times as fast and to the same bytes; it has no integers of over 64 bits
-    and writes 1e16 in its own way.
-    """
-    if plain:
-        return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).digest()
+def canonical_digest(value: Json) -> bytes:
+    """SHA-256 of the value's sorted compact JSON with exact integers."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # it has no integers of over 64 bits
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hashlib.sha256(text).digest()
 
 
 def _decode(raw: bytes) -> str:
@@ -144,9 +130,23 @@ def _decode(raw: bytes) -> str:
         raise Invalid(f"the body is not UTF-8: byte {error.start}") from None
 
 
-def _parse_members(text: str, *, plain: bool) -> Document:
+def _as_written(raw: bytes) -> Document | None:
+    """A body that is, byte for byte, what orjson writes for its value; None for any other.
+
+    In such a body no key is given twice and every number is exact: written again, either would differ. And the text of
+    a member is what is written for it.
+    """
+    try:
+        value = orjson.loads(raw)
+        if not isinstance(value, dict) or orjson.dumps(value) != raw:
+            return None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the latter when it is too deep
+        return None
+    return Document(value, {key: orjson.dumps(member).decode() for key, member in value.items()})
+
+
+def _parse_members(text: str) -> Document:
     """The outermost object member by member, so that each member's text is known; the rest is the C parser's."""
-    decoder = _PLAIN if plain else _FAST
     value: dict[str, Json] = {}
     texts: dict[str, str] = {}
     at = _skip(text, 0)
@@ -158,16 +158,16 @@ def _parse_members(text: str, *, plain: bool) -> Document:
             at = _skip(text, _expect(text, at, ",", "Expecting ',' delimiter"))
         if text[at : at + 1] != '"':
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
-        key, at = decoder.raw_decode(text, at)
+        key, at = _FAST.raw_decode(text, at)
         start = _skip(text, _expect(text, _skip(text, at), ":", "Expecting ':' delimiter"))
         if key in value:
             raise _Suspect
-        value[key], end = decoder.raw_decode(text, start)
+        value[key], end = _FAST.raw_decode(text, start)
         texts[key] = text[start:end]
         at = _skip(text, end)
     if _skip(text, at + 1) != len(text):
         raise json.JSONDecodeError("Extra data", text, at + 1)
-    return Document(value, texts, plain)
+    return Document(value, texts)
 
 
 def _skip(text: str, at: int) -> int:
@@ -307,7 +307,6 @@ def _short_or_refused(text: str) -> Json:
 
 
 _FAST = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_int=_short, parse_constant=_constant)
-_PLAIN = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)
 _SLOW = json.JSONDecoder(
     object_pairs_hook=_Pairs,
     parse_float=_finite_or_refused,

@@ -19,6 +19,10 @@ class Unauthenticated(PenstockError):
     """Invalid access token"""
 
 
+class LoginFailed(PenstockError):
+    """The name or the password is wrong."""
+
+
 class Forbidden(PenstockError):
     """The token's scope does not include this operation."""
 
@@ -45,6 +49,14 @@ class Invalid(PenstockError):
         self.path = path
         self.problem = message or "is not valid"
         super().__init__(f"{path}: {self.problem}" if path else self.problem)
+
+
+class UnsupportedGrant(Invalid):
+    """This server knows no such grant."""
+
+
+class InvalidScope(Invalid):
+    """There are no scopes to choose: a token may do what its user's role may."""
 
 
 class TooLarge(PenstockError):
@@ -77,3 +89,14 @@ class Unavailable(PenstockError):
 
 class TooSlow(PenstockError):
     """The query took too long and was stopped; ask for less."""
+
+
+class TooManyRequests(PenstockError):
+    """Too many requests; try again later.
+
+    `retry_after` is in how many whole seconds that helps.
+    """
+
+    def __init__(self, message: str | None = None, retry_after: int = 1) -> None:
+        self.retry_after = max(1, retry_after)
+        super().__init__(message)

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import asyncpg
+from asyncpg import Record
 
 from core.domain.access import (
     API_KEY_PREFIX,
+    KEY_ROLE,
     PREFIX_LENGTH,
     TOKEN_PREFIX,
     ActorType,
@@ -21,11 +22,13 @@ from core.domain.access import (
 )
 from core.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from core.domain.scopes import complaints
-from core.store import applications, audit_events, companies, tokens
+from core.store import applications, audit_events, companies, oauth_clients, tokens, users
 from core.store.database import Connection, Database
 
 APPLICATION_UNKNOWN = "Application was not found"
 """The one answer for an unknown application and for any but the token's own."""
+
+COMPANY_UNKNOWN = "Company was not found"
 
 MOST_CREDENTIAL = 512
 """Characters of a credential worth looking up; ours have 47."""
@@ -49,16 +52,38 @@ def digest_of(credential: str) -> bytes:
 async def authenticate(database: Database, credential: str, *, bearer: bool, remote: str | None) -> Principal:
     """Who sent this token (`bearer`) or raw API key. Raises Unauthenticated for whatever opens nothing."""
     digest = digest_of(credential)
+    if not bearer:
+        return await _authenticate_key(database, digest, remote)
     async with database.connection() as connection:
-        row = await (tokens.find_token if bearer else tokens.find_key)(connection, digest)
+        row = await tokens.find_token(connection, digest)
     if row is None:
         raise Unauthenticated
-    if not bearer:
-        return Principal(row["company_id"], ActorType.API_KEY, row["id"], remote=remote)
     return _token_principal(row, remote)
 
 
-def admit(claim: Claim, row: asyncpg.Record | None) -> asyncpg.Record:
+async def _authenticate_key(database: Database, digest: bytes, remote: str | None) -> Principal:
+    """Notes the use of the key, which costs one request a minute and key a small write and its commit."""
+
+    async def work(connection: Connection) -> Record | None:
+        row = await tokens.find_key(connection, digest)
+        if row is not None and row["unnoted"]:
+            await tokens.note_key_use(connection, row["company_id"], row["id"])
+        return row
+
+    row = await database.statement(work)
+    if row is None:
+        raise Unauthenticated
+    return Principal(
+        row["company_id"],
+        ActorType.API_KEY,
+        row["id"],
+        remote=remote,
+        role=KEY_ROLE,
+        rate_limit=row["rate_limit"],
+    )
+
+
+def admit(claim: Claim, row: Record | None) -> Record:
     """The row of the statement that looked up a claim, if the claim holds.
 
     Raises Unauthenticated for a token that opens nothing, NotFound for one of another application, and Forbidden for
@@ -78,7 +103,7 @@ async def admitted(connection: Connection, claim: Claim) -> Principal:
     return _token_principal(admit(claim, await tokens.find_token(connection, claim.digest)), claim.remote)
 
 
-def _token_principal(row: asyncpg.Record, remote: str | None) -> Principal:
+def _token_principal(row: Record, remote: str | None) -> Principal:
     return Principal(
         row["company_id"],
         ActorType.API_TOKEN,
@@ -86,6 +111,7 @@ def _token_principal(row: asyncpg.Record, remote: str | None) -> Principal:
         application_id=row["application_id"],
         scopes=frozenset(row["scopes"]),
         remote=remote,
+        rate_limit=row["rate_limit"],
     )
 
 
@@ -153,7 +179,7 @@ async def create_token(
 
     async def work(connection: Connection) -> NewCredential:
         if await applications.find_company(connection, application_id) != principal.company_id:
-            raise NotFound("Application was not found")
+            raise NotFound(APPLICATION_UNKNOWN)
         token_id = await tokens.create_token(
             connection,
             company_id=principal.company_id,
@@ -210,31 +236,85 @@ async def revoke_key(principal: Principal, database: Database, key_id: int) -> b
     return await _change(principal, database, "key", key_id, "revoke", tokens.revoke_key)
 
 
+async def revoke_application(principal: Principal, database: Database, application_id: int) -> int:
+    """Closes every token of an application from this commit on; returns how many. Raises NotFound."""
+
+    async def work(connection: Connection) -> int:
+        company_id = await applications.find_company(connection, application_id)
+        if company_id is None:
+            raise NotFound(APPLICATION_UNKNOWN)
+        closed = await tokens.revoke_tokens(connection, company_id, application_id)
+        actor = replace(principal, company_id=company_id)
+        subject, details = ("application", application_id), {"tokens": closed}
+        await audit_events.record(connection, actor, "application.revoke", subject, details=details)
+        return closed
+
+    return await database.transaction(work)
+
+
+async def revoke_company(principal: Principal, database: Database) -> dict[str, int]:
+    """Closes everything that opens the principal's company from this commit on, and says how many of each.
+
+    What is made afterwards opens it again. Raises NotFound.
+    """
+
+    async def work(connection: Connection) -> dict[str, int]:
+        company_id = principal.company_id
+        if await applications.find_default(connection, company_id) is None:
+            raise NotFound(COMPANY_UNKNOWN)
+        closed = {
+            "tokens": await tokens.revoke_tokens(connection, company_id, None),
+            "keys": await tokens.revoke_keys(connection, company_id),
+            "users": await users.close_all(connection, company_id),
+            "oauth-clients": await oauth_clients.revoke_all(connection, company_id),
+        }
+        subject = ("company", company_id)
+        await audit_events.record(connection, principal, "company.revoke", subject, details=closed)
+        return closed
+
+    return await database.transaction(work)
+
+
+async def set_rate_limit(principal: Principal, database: Database, requests: int | None) -> None:
+    """How often the principal's company may ask in a minute: 0 is any number, None what the installation allows.
+
+    Raises NotFound.
+    """
+
+    async def work(connection: Connection) -> None:
+        if not await companies.set_rate_limit(connection, principal.company_id, requests):
+            raise NotFound(COMPANY_UNKNOWN)
+        subject, details = ("company", principal.company_id), {"requests": requests}
+        await audit_events.record(connection, principal, "company.rate_limit", subject, details=details)
+
+    await database.transaction(work)
+
+
 async def find_application_company(database: Database, application_id: int) -> int:
     """Whose an application is, for the command line. Raises NotFound."""
     async with database.connection() as connection:
         company_id = await applications.find_company(connection, application_id)
     if company_id is None:
-        raise NotFound("Application was not found")
+        raise NotFound(APPLICATION_UNKNOWN)
     return company_id
 
 
-async def list_companies(database: Database) -> list[asyncpg.Record]:
+async def list_companies(database: Database) -> list[Record]:
     async with database.connection() as connection:
         return await companies.list_all(connection)
 
 
-async def list_applications(database: Database, company_id: int) -> list[asyncpg.Record]:
+async def list_applications(database: Database, company_id: int) -> list[Record]:
     async with database.connection() as connection:
         return await applications.list_of(connection, company_id)
 
 
-async def list_tokens(database: Database, application_id: int) -> list[asyncpg.Record]:
+async def list_tokens(database: Database, application_id: int) -> list[Record]:
     async with database.connection() as connection:
         return await tokens.list_tokens(connection, application_id)
 
 
-async def list_keys(database: Database, company_id: int) -> list[asyncpg.Record]:
+async def list_keys(database: Database, company_id: int) -> list[Record]:
     async with database.connection() as connection:
         return await tokens.list_keys(connection, company_id)
 
@@ -250,7 +330,7 @@ async def find_default_application(database: Database, company_id: int) -> int:
     async with database.connection() as connection:
         application_id = await applications.find_default(connection, company_id)
     if application_id is None:
-        raise NotFound("Company was not found")
+        raise NotFound(COMPANY_UNKNOWN)
     return application_id
 
 

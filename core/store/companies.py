@@ -12,6 +12,7 @@ from core.store.queries import query
 _CREATE = query("companies.create_company")
 _LIST = query("companies.list_companies")
 _FIND = query("companies.find_company_by_name")
+_SET_RATE_LIMIT = query("companies.set_rate_limit")
 _CREATE_SECRET = query("companies.create_webhook_secret")
 _LIST_SECRETS = query("companies.list_webhook_secrets")
 _READ_NAMES = query("companies.read_names")
@@ -31,7 +32,7 @@ async def create(connection: Connection, name: str, parent_id: int | None) -> in
 
 
 async def list_all(connection: Connection) -> list[asyncpg.Record]:
-    """Every company: id, parent_id, name, created_at."""
+    """Every company: id, parent_id, name, rate_limit, created_at."""
     rows: list[asyncpg.Record] = await connection.fetch(_LIST)
     return rows
 
@@ -39,6 +40,11 @@ async def list_all(connection: Connection) -> list[asyncpg.Record]:
 async def find_by_name(connection: Connection, name: str) -> int | None:
     company_id: int | None = await connection.fetchval(_FIND, name)
     return company_id
+
+
+async def set_rate_limit(connection: Connection, company_id: int, requests: int | None) -> bool:
+    """Whether there is such a company."""
+    return await connection.fetchval(_SET_RATE_LIMIT, company_id, requests) is not None
 
 
 async def create_secret(connection: Connection, company_id: int, secret: str) -> None:

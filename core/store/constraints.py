@@ -24,6 +24,11 @@ MEANINGS: dict[str, tuple[type[PenstockError], str]] = {
     "applications_name_length": (Invalid, "name must have 1 to 255 characters"),
     "application_tokens_name_length": (Invalid, "name must have 1 to 255 characters"),
     "api_keys_name_length": (Invalid, "name must have 1 to 255 characters"),
+    "companies_rate_limit_range": (Invalid, "the rate limit must be from 0 to 1000000 requests a minute"),
+    "users_company_fkey": (NotFound, "Company was not found"),
+    "users_email_key": (AlreadyExists, "Somebody logs in with this e-mail address already."),
+    "users_name_length": (Invalid, "name must have 1 to 255 characters"),
+    "oauth_clients_name_length": (Invalid, "name must have 1 to 255 characters"),
 }
 
 

@@ -8,6 +8,7 @@ CREATE TABLE api_keys (
     digest bytea NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
     CONSTRAINT api_keys_pkey PRIMARY KEY (id),
     CONSTRAINT api_keys_digest_key UNIQUE (digest),
     CONSTRAINT api_keys_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
@@ -61,8 +62,10 @@ CREATE TABLE companies (
     parent_id bigint,
     name text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    rate_limit integer,
     CONSTRAINT companies_pkey PRIMARY KEY (id),
-    CONSTRAINT companies_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
+    CONSTRAINT companies_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT companies_rate_limit_range CHECK (((rate_limit >= 0) AND (rate_limit <= 1000000)))
 );
 
 CREATE TABLE deleted_flows (
@@ -303,11 +306,35 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_status_known CHECK ((status = ANY (ARRAY['queued'::text, 'in_progress'::text, 'completed'::text, 'failed'::text, 'errored'::text, 'cancelled'::text])))
 );
 
+CREATE TABLE login_failures (
+    kind text NOT NULL,
+    subject bytea NOT NULL,
+    failures integer NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT login_failures_pkey PRIMARY KEY (kind, subject),
+    CONSTRAINT login_failures_kind_known CHECK ((kind = ANY (ARRAY['account'::text, 'address'::text])))
+);
+
 CREATE TABLE mail_days (
     company_id bigint NOT NULL,
     day date NOT NULL,
     letters integer NOT NULL,
     CONSTRAINT mail_days_pkey PRIMARY KEY (company_id, day)
+);
+
+CREATE TABLE oauth_clients (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    company_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    name text NOT NULL,
+    client_id text COLLATE "C" NOT NULL,
+    digest bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT oauth_clients_pkey PRIMARY KEY (id),
+    CONSTRAINT oauth_clients_client_key UNIQUE (client_id),
+    CONSTRAINT oauth_clients_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
 );
 
 CREATE TABLE schema_migrations (
@@ -316,6 +343,34 @@ CREATE TABLE schema_migrations (
     checksum text NOT NULL,
     applied_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT schema_migrations_pkey PRIMARY KEY (number)
+);
+
+CREATE TABLE signing_keys (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    kid text COLLATE "C" NOT NULL,
+    secret bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT signing_keys_pkey PRIMARY KEY (id),
+    CONSTRAINT signing_keys_kid_key UNIQUE (kid),
+    CONSTRAINT signing_keys_secret_length CHECK ((octet_length(secret) >= 32))
+);
+
+CREATE TABLE users (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    company_id bigint NOT NULL,
+    email text NOT NULL,
+    email_folded text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    password_hash text NOT NULL,
+    epoch integer NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    closed_at timestamp with time zone,
+    CONSTRAINT users_pkey PRIMARY KEY (id),
+    CONSTRAINT users_email_key UNIQUE (email_folded),
+    CONSTRAINT users_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 320))),
+    CONSTRAINT users_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['administrator'::text, 'manager'::text, 'user'::text, 'read-only'::text])))
 );
 
 CREATE TABLE webhook_secrets (
@@ -343,6 +398,9 @@ ALTER TABLE jobs ADD CONSTRAINT jobs_company_fkey FOREIGN KEY (company_id) REFER
 ALTER TABLE jobs ADD CONSTRAINT jobs_parent_fkey FOREIGN KEY (parent_id) REFERENCES jobs(id) ON DELETE CASCADE;
 ALTER TABLE jobs ADD CONSTRAINT jobs_undoes_fkey FOREIGN KEY (undoes) REFERENCES jobs(id) ON DELETE SET NULL;
 ALTER TABLE mail_days ADD CONSTRAINT mail_days_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
+ALTER TABLE oauth_clients ADD CONSTRAINT oauth_clients_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
+ALTER TABLE oauth_clients ADD CONSTRAINT oauth_clients_user_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+ALTER TABLE users ADD CONSTRAINT users_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 ALTER TABLE webhook_secrets ADD CONSTRAINT webhook_secrets_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 
 CREATE INDEX api_keys_company_index ON api_keys USING btree (company_id);
@@ -380,6 +438,10 @@ CREATE INDEX jobs_parent_index ON jobs USING btree (parent_id) WHERE (parent_id 
 CREATE INDEX jobs_purge_index ON jobs USING btree (undo_until) WHERE ((undo_until IS NOT NULL) AND (purged_at IS NULL));
 CREATE INDEX jobs_staged_index ON jobs USING btree (deliver_at) WHERE (deliver_at IS NOT NULL);
 CREATE INDEX jobs_unfinished_index ON jobs USING btree (company_id, kind) WHERE (finished_at IS NULL);
+CREATE INDEX login_failures_since_index ON login_failures USING btree (since);
+CREATE INDEX oauth_clients_company_index ON oauth_clients USING btree (company_id);
+CREATE INDEX oauth_clients_user_index ON oauth_clients USING btree (user_id);
+CREATE INDEX users_company_index ON users USING btree (company_id);
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);
 
 CREATE OR REPLACE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer)

@@ -13,11 +13,14 @@ from core.store.queries import query
 _CREATE_TOKEN = query("tokens.create_application_token")
 _LIST_TOKENS = query("tokens.list_application_tokens")
 _REVOKE_TOKEN = query("tokens.revoke_application_token")
+_REVOKE_TOKENS = query("tokens.revoke_application_tokens")
 _SET_ACTIVE = query("tokens.set_token_active")
 _FIND_TOKEN = query("tokens.find_application_token")
 _CREATE_KEY = query("tokens.create_api_key")
 _LIST_KEYS = query("tokens.list_api_keys")
 _REVOKE_KEY = query("tokens.revoke_api_key")
+_REVOKE_KEYS = query("tokens.revoke_api_keys")
+_NOTE_KEY_USE = query("tokens.note_key_use")
 _FIND_KEY = query("tokens.find_api_key")
 
 
@@ -50,6 +53,11 @@ async def revoke_token(connection: Connection, token_id: int) -> int | None:
     return company_id
 
 
+async def revoke_tokens(connection: Connection, company_id: int, application_id: int | None) -> int:
+    """Revokes all of an application, or of a company; returns how many were open."""
+    return len(await connection.fetch(_REVOKE_TOKENS, company_id, application_id))
+
+
 async def set_active(connection: Connection, token_id: int, *, active: bool) -> int | None:
     """The company whose token it is; None if there is no such token, or it was revoked."""
     company_id: int | None = await connection.fetchval(_SET_ACTIVE, token_id, active)
@@ -57,7 +65,7 @@ async def set_active(connection: Connection, token_id: int, *, active: bool) -> 
 
 
 async def find_token(connection: Connection, digest: bytes) -> asyncpg.Record | None:
-    """id, company_id, application_id and scopes of the token, if it opens anything."""
+    """id, company_id, application_id and scopes of the token and its company's rate_limit, if it opens anything."""
     return await connection.fetchrow(_FIND_TOKEN, digest)
 
 
@@ -67,7 +75,7 @@ async def create_key(connection: Connection, *, company_id: int, name: str, pref
 
 
 async def list_keys(connection: Connection, company_id: int) -> list[asyncpg.Record]:
-    """A company's keys: id, name, prefix, created_at, revoked_at."""
+    """A company's keys: id, name, prefix, created_at, last_used_at, revoked_at."""
     rows: list[asyncpg.Record] = await connection.fetch(_LIST_KEYS, company_id)
     return rows
 
@@ -78,6 +86,16 @@ async def revoke_key(connection: Connection, key_id: int) -> int | None:
     return company_id
 
 
+async def revoke_keys(connection: Connection, company_id: int) -> int:
+    """Revokes all of a company; returns how many were open."""
+    return len(await connection.fetch(_REVOKE_KEYS, company_id))
+
+
+async def note_key_use(connection: Connection, company_id: int, key_id: int) -> None:
+    """Notes that the key was used just now, unless that was noted within the last minute."""
+    await connection.execute(_NOTE_KEY_USE, company_id, key_id)
+
+
 async def find_key(connection: Connection, digest: bytes) -> asyncpg.Record | None:
-    """id and company_id of the key, unless it was revoked."""
+    """id and company_id of the key, its company's rate_limit, and whether this use of it should be noted."""
     return await connection.fetchrow(_FIND_KEY, digest)

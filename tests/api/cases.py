@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from schemas.forms import FORM
 from service.native import jobs as native_jobs
 from service.routes import ROUTES, Dialect, Route
 from tests.api.conftest import Ground
@@ -24,8 +27,10 @@ def every(wanted: Callable[[Route], object] = bool) -> pytest.MarkDecorator:
 
 
 every_route = every()
+every_closed_route = every(lambda route: not route.is_open)
+"""Every one that asks who is there."""
 every_route_with_ids = every(lambda route: "{" in route.path)
-every_route_with_a_body = every(lambda route: route.body)
+every_route_with_a_body = every(lambda route: route.body and not route.is_form)
 
 
 def names_of(route: Route) -> list[str]:
@@ -54,7 +59,17 @@ def assert_error(answer: Reply, status: int, kind: str, message: str) -> None:
 
 
 async def ask(api: Api, route: Route, arranged: Arranged, **others: str) -> Reply:
-    return await api.send(route.method, arranged.path(route, **others), arranged.body)
+    return await send(api, route, arranged.path(route, **others), arranged.body)
+
+
+async def send(
+    api: Api, route: Route, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """One request with a body of the kind that the route reads."""
+    if not route.is_form:
+        return await api.send(route.method, path, body, headers=headers)
+    raw = urlencode(body or {}).encode()
+    return await api.send(route.method, path, raw=raw, headers={"Content-Type": FORM, **(headers or {})})
 
 
 async def assert_open(ground: Ground, route: Route, arranged: Arranged) -> None:
@@ -67,6 +82,8 @@ def refusal(route: Route, status: int, kind: str, message: str) -> dict[str, str
     """The body a refusal has in the route's dialect."""
     if route.dialect is Dialect.LOSANT:
         return {"type": kind, "message": message}
+    if route.dialect is Dialect.OAUTH:
+        return {"error": "invalid_request", "error_description": message}
     return {"message": "Unauthenticated." if status == 401 else message}
 
 

@@ -61,6 +61,7 @@ async def ground(
                 "DATABASE_DIRECT_URL": direct if pooler else "",
                 "REDIS_URL": valkey.url,
                 "PENSTOCK_PORT": "0",
+                "PENSTOCK_RATE_LIMIT": "0",
                 "PENSTOCK_PUBLIC_URL": "http://penstock.example",
             }
         )

@@ -9,11 +9,13 @@ import orjson
 import pytest
 
 from core.domain import errors
-from core.domain.errors import Invalid, PenstockError, Unavailable
+from core.domain.errors import Invalid, PenstockError, TooManyRequests, Unavailable
 from service.calls import Answer
 from service.dialects.losant import envelope as losant
+from service.dialects.oauth import envelope as oauth
 from service.dialects.patchworks import envelope as patchworks
 from service.routes import ROUTES, Dialect, Route
+from tests.api.cases import assert_refused
 from tests.api.conftest import Ground
 from tests.support.arrangements import UNKNOWN
 from tests.support.contents import unchanged
@@ -25,27 +27,34 @@ EVERY_ERROR = [
 ]
 
 EXPECTED = {
-    "Unauthenticated": (401, 401),
-    "Forbidden": (403, 403),
-    "NotFound": (404, 404),
-    "Gone": (410, 410),
-    "MethodNotAllowed": (405, 405),
-    "Invalid": (400, 422),
-    "TooLarge": (413, 413),
-    "AlreadyExists": (400, 409),
-    "Conflict": (400, 409),
-    "VersionProtected": (400, 409),
-    "PreconditionFailed": (412, 412),
-    "IdempotencyMismatch": (422, 422),
-    "Unavailable": (503, 503),
-    "TooSlow": (503, 503),
+    "Unauthenticated": (401, 401, 401),
+    "LoginFailed": (401, 401, 401),
+    "Forbidden": (403, 403, 403),
+    "NotFound": (404, 404, 404),
+    "Gone": (410, 410, 410),
+    "MethodNotAllowed": (405, 405, 405),
+    "Invalid": (400, 422, 400),
+    "UnsupportedGrant": (400, 422, 400),
+    "InvalidScope": (400, 422, 400),
+    "TooLarge": (413, 413, 413),
+    "AlreadyExists": (400, 409, 409),
+    "Conflict": (400, 409, 409),
+    "VersionProtected": (400, 409, 409),
+    "PreconditionFailed": (412, 412, 412),
+    "IdempotencyMismatch": (422, 422, 422),
+    "TooManyRequests": (429, 429, 429),
+    "Unavailable": (503, 503, 503),
+    "TooSlow": (503, 503, 503),
 }
-"""Every error's status under Losant's paths and under /api/v1."""
+"""Every error's status under Losant's paths, under /api/v1 and under /oauth."""
+
+SHAPES = ({"type", "message"}, {"message"}, {"error", "error_description"})
 
 
-def test_both_tables_cover_every_error() -> None:
+def test_every_table_covers_every_error() -> None:
     named = {kind.__name__ for kind in EVERY_ERROR}
-    assert {kind.__name__ for kind in losant.STATUSES} == {kind.__name__ for kind in patchworks.STATUSES} == named
+    for envelope in (losant, patchworks, oauth):
+        assert {kind.__name__ for kind in envelope.STATUSES} == named
     assert set(EXPECTED) == named
 
 
@@ -59,15 +68,15 @@ def test_no_error_is_defined_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY_ERROR)
-def test_an_error_renders_in_both_shapes(kind: type[PenstockError]) -> None:
+def test_an_error_renders_in_every_shape(kind: type[PenstockError]) -> None:
     error = kind()
-    for_losant, for_patchworks = losant.render_error(error), patchworks.render_error(error)
-    assert (for_losant.status, for_patchworks.status) == EXPECTED[kind.__name__]
-    assert set(for_losant.body) == {"type", "message"}
-    assert set(for_patchworks.body) == {"message"}
-    for answer in (for_losant, for_patchworks):
-        assert answer.body["message"].strip()
-        assert ("Retry-After" in answer.headers) == (kind is Unavailable), "again helps only where time does"
+    answers = [envelope.render_error(error) for envelope in (losant, patchworks, oauth)]
+    assert tuple(answer.status for answer in answers) == EXPECTED[kind.__name__]
+    for answer, shape in zip(answers, SHAPES, strict=True):
+        assert set(answer.body) == shape
+        assert all(text.strip() for text in answer.body.values())
+        again = kind in (Unavailable, TooManyRequests)
+        assert ("Retry-After" in answer.headers) == again, "again helps only where time does"
 
 
 @pytest.mark.parametrize("kind", EVERY_ERROR)
@@ -85,10 +94,13 @@ def test_a_path_is_named_in_both_shapes() -> None:
     }
 
 
-@pytest.mark.parametrize("answer", [losant.INTERNAL, patchworks.INTERNAL])
-def test_our_own_failures_say_nothing_about_us(answer: Answer) -> None:
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [(losant.INTERNAL, "message"), (patchworks.INTERNAL, "message"), (oauth.INTERNAL, "error_description")],
+)
+def test_our_own_failures_say_nothing_about_us(answer: Answer, name: str) -> None:
     assert answer.status == 500
-    assert "message" in answer.body
+    assert name in answer.body
 
 
 # Addresses and methods there are not
@@ -114,6 +126,11 @@ NOWHERE = "There is nothing at this address."
         ("/api/v2/jobs", {"message": NOWHERE}),
         ("//api/v1/nothing", {"message": NOWHERE}),
         ("//nothing", {"type": "NotFound", "message": NOWHERE}),
+        ("/fabric/api", {"message": NOWHERE}),
+        ("/fabric/api/login/", {"message": NOWHERE}),
+        ("/fabricated", {"type": "NotFound", "message": NOWHERE}),
+        ("/oauth", {"error": "invalid_request", "error_description": NOWHERE}),
+        ("/oauth/tokens", {"error": "invalid_request", "error_description": NOWHERE}),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -143,9 +160,7 @@ async def test_a_method_that_is_not_there_is_405_and_says_which_are(ground: Grou
         assert answer.headers["Allow"] == ", ".join(sorted(allowed))
         if method == "HEAD":
             continue
-        message = f"{method} is not allowed here."
-        losants = {"type": "MethodNotAllowed", "message": message}
-        assert answer.json == (losants if route.dialect is Dialect.LOSANT else {"message": message})
+        assert_refused(route, answer, 405, "MethodNotAllowed", f"{method} is not allowed here.")
 
 
 async def test_a_slash_too_many_at_the_beginning_is_forgiven(ground: Ground) -> None:

@@ -11,19 +11,16 @@ from aiohttp import web
 
 from core.domain.identifiers import LARGEST_ID, hex_id
 from core.operations import access
-from core.operations.deletions import Terms
-from service.app import create_app
-from service.calls import Service
-from service.hints import Hints
+from service.app import create_app, open_service
+from service.openapi import DOCUMENTED
 from service.routes import ROUTES, Dialect, Route
-from service.watching import Watch
 from tests.api.cases import (
     arrange,
     ask,
     assert_open,
     assert_refused,
     every,
-    every_route,
+    every_closed_route,
     every_route_with_ids,
     names_of,
 )
@@ -91,14 +88,14 @@ def malformed(name: str, known: str) -> dict[str, str]:
 
 
 async def test_the_router_holds_the_table_and_nothing_else(ground: Ground) -> None:
-    watch = Watch(ground.database)
-    app = create_app(Service(ground.settings, ground.database, Hints(), watch, Terms.of(ground.settings)))
+    async with open_service(ground.settings) as service:
+        app = create_app(service)
     found = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
         if isinstance(route, web.AbstractRoute) and route.resource is not None
     }
-    documents = {f"/openapi/{dialect.value}.json" for dialect in Dialect}
+    documents = {f"/openapi/{dialect.value}.json" for dialect in DOCUMENTED}
     open_to_all = {(method, path) for method in ("GET", "HEAD") for path in {"/healthz", "/readyz"} | documents}
     assert found == {(route.method, route.path) for route in ROUTES} | open_to_all
     assert len({route.handler for route in ROUTES}) == len(ROUTES), "arrangements go by handler"
@@ -111,7 +108,7 @@ def test_every_arrangement_belongs_to_a_route() -> None:
 # Who gets in
 
 
-@every_route
+@every_closed_route
 @pytest.mark.parametrize(
     "credential",
     [
@@ -134,7 +131,7 @@ async def test_a_credential_that_is_none_is_refused(ground: Ground, route: Route
     await assert_open(ground, route, arranged)
 
 
-@every_route
+@every_closed_route
 async def test_a_credential_that_has_ended_is_refused(ground: Ground, route: Route) -> None:
     """Revoked, expired and switched off answer like an unknown one; each opened the route before."""
     owner = ground.owner
@@ -155,7 +152,7 @@ async def test_a_credential_that_has_ended_is_refused(ground: Ground, route: Rou
     await assert_open(ground, route, arranged)
 
 
-@every_route
+@every_closed_route
 async def test_a_key_opens_what_takes_keys_until_it_is_revoked(ground: Ground, route: Route) -> None:
     key = await make_key(ground.owner)
     arranged = await arrange(route, ground.owner)
@@ -201,7 +198,7 @@ async def test_a_foreign_id_answers_like_an_unknown_one(ground: Ground, route: R
     await assert_open(ground, route, owned)
 
 
-@every(lambda route: "{" in route.path and route.dialect.takes_keys)
+@every(lambda route: "{" in route.path and route.dialect.takes_people)
 async def test_a_foreign_id_is_unknown_to_a_key_too(ground: Ground, route: Route) -> None:
     owned = await arrange(route, ground.owner)
     caller = ground.anonymous.as_(ground.stranger.key)

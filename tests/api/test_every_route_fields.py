@@ -20,7 +20,7 @@ from tests.support.mutations import Shapes, Wrong
 
 
 def wrong_bodies(route: Route) -> list[Wrong]:
-    document = document_of(route.dialect)
+    document = document_of(route.dialect.told_with)
     operation = document["paths"][route.path][route.method.lower()]
     return list(Shapes(document).wrong(operation["requestBody"]["content"]["application/json"]["schema"]))
 

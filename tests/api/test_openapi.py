@@ -11,18 +11,21 @@ from typing import Any
 import orjson
 import pytest
 from jsonschema_rs import Draft202012Validator
-from marshmallow import ValidationError, fields
+from marshmallow import EXCLUDE, ValidationError, fields
 from openapi_spec_validator import validate
 
+from schemas.forms import FORM
+from service.dialects.patchworks.login import log_in_user
+from service.openapi import DOCUMENTED
 from service.routes import ROUTES, Dialect, Route
 from service.told import TOLD
-from tests.api.cases import every_route, every_route_with_a_body, names_of
+from tests.api.cases import every, every_route, names_of
 from tests.support.api import Api
 from tests.support.conformance import check, document_of, route_of
 
 Json = dict[str, Any]
 
-every_dialect = pytest.mark.parametrize("dialect", Dialect, ids=lambda dialect: dialect.value)
+every_dialect = pytest.mark.parametrize("dialect", DOCUMENTED, ids=lambda dialect: dialect.value)
 
 SAMPLES: list[object] = [
     None, True, False, 0, 1, -1, 1.5, 10**20, "", "a", "asc", "cloud", "0" * 24, "F" * 24, "0" * 23, "0" * 25, "g" * 24,
@@ -33,7 +36,7 @@ SAMPLES: list[object] = [
 
 
 def operation_of(route: Route) -> Json:
-    operation: Json = document_of(route.dialect)["paths"][route.path][route.method.lower()]
+    operation: Json = document_of(route.dialect.told_with)["paths"][route.path][route.method.lower()]
     return operation
 
 
@@ -47,7 +50,7 @@ def test_a_document_is_valid(dialect: Dialect) -> None:
 def test_a_document_holds_the_routes_and_nothing_else(dialect: Dialect) -> None:
     document = document_of(dialect)
     told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert told == {(route.method, route.path) for route in ROUTES if route.dialect is dialect}
+    assert told == {(route.method, route.path) for route in ROUTES if route.dialect.told_with is dialect}
     names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
     assert len(names) == len(set(names))
 
@@ -79,10 +82,40 @@ def test_a_route_is_told_of_as_it_is(route: Route) -> None:
     in_query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
     assert in_query == {field.data_key or name for name, field in route.query().fields.items()}
     assert ("requestBody" in operation) == (route.body is not None)
-    assert {"401", "403", "500", "503", str(route.success)} <= set(operation["responses"])
-    assert {"token"} <= {scheme for entry in operation["security"] for scheme in entry}
+    assert {"401", "500", "503", str(route.success)} <= set(operation["responses"])
+    assert ("403" in operation["responses"]) == (not route.is_open)
+    if route.body:
+        (kind,) = operation["requestBody"]["content"]
+        assert kind == (FORM if route.is_form else "application/json")
+
+
+@every_route
+def test_what_opens_a_route_is_told(route: Route) -> None:
+    opens = operation_of(route)["security"]
+    schemes = {scheme for entry in opens for scheme in entry}
+    if route.is_open:
+        assert opens == []
+    else:
+        assert schemes == ({"token", "login", "key"} if route.dialect.takes_people else {"token"})
+    assert schemes <= set(document_of(route.dialect.told_with)["components"]["securitySchemes"])
     if route.need:
-        assert {"token": [route.need.scope]} in operation["security"]
+        assert {"token": [route.need.scope]} in opens
+    if route.role:
+        assert {"login": [route.role]} in opens
+
+
+@every_route
+def test_a_route_says_whether_it_counts_requests(route: Route) -> None:
+    """Its headers are on every answer but to somebody unknown, who is counted for nobody; and promised on none."""
+    responses = operation_of(route)["responses"]
+    standing = {"X-RateLimit-Limit", "X-RateLimit-Remaining"}
+    for status, response in responses.items():
+        headers = response.get("headers", {})
+        assert headers.keys() & standing == (standing if route.is_counted and status != "401" else set())
+        assert not any(headers[name]["required"] for name in headers.keys() & standing)
+    if "429" in responses:
+        assert responses["429"]["headers"]["Retry-After"]["required"]
+    assert ("429" in responses) == (route.is_counted or route.handler is log_in_user)
 
 
 def schemas_in(value: object) -> Iterator[Json]:
@@ -115,15 +148,15 @@ def test_every_parameter_says_what_it_is_about(dialect: Dialect) -> None:
             assert parameter["description"].endswith("."), parameter
 
 
-@every_route_with_a_body
+@every(lambda route: route.body)
 def test_a_field_takes_what_its_description_admits_and_nothing_else(route: Route) -> None:
     """Value by value, for each field of each body."""
     assert route.body is not None
-    document = document_of(route.dialect)
+    document = document_of(route.dialect.told_with)
     (content,) = operation_of(route)["requestBody"]["content"].values()
     described = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
-    assert described["additionalProperties"] is False, "an unknown key is refused"
     schema = route.body()
+    assert described.get("additionalProperties", True) == (schema.unknown == EXCLUDE), "an unknown key is refused"
     required = sorted(str(field.data_key or name) for name, field in schema.fields.items() if field.required)
     assert described.get("required", []) == required
     for name, field in schema.fields.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -14,12 +15,9 @@ from yarl import URL
 from core.domain.errors import Unavailable
 from core.domain.identifiers import hex_id
 from core.operations import jobs
-from core.operations.deletions import Terms
 from core.settings import Settings
 from core.store.database import Database
-from service.app import create_app
-from service.calls import Service
-from service.hints import Hints
+from service.app import create_app, open_service
 from service.watching import Watch, open_watch
 from tests.support.api import Api
 from tests.support.logs import Logs
@@ -33,14 +31,14 @@ CUT = (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.Clie
 @asynccontextmanager
 async def serving(settings: Settings, database: Database, watch: Watch) -> AsyncIterator[str]:
     """The API with this watch; yields its address."""
-    service = Service(settings, database, Hints(), watch, Terms.of(settings))
-    runner = web.AppRunner(create_app(service), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with open_service(settings) as service:
+        runner = web.AppRunner(create_app(replace(service, database=database, watch=watch)), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
 
 
 async def test_when_too_many_wait_a_follower_is_told_to_poll(

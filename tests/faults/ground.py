@@ -285,6 +285,7 @@ async def open_ground(database_url: str, redis_url: str, smtp: SmtpCatcher, **mo
         "REDIS_URL": redis_url,
         "SMTP_URL": smtp.url,
         "PENSTOCK_PORT": "0",
+        "PENSTOCK_RATE_LIMIT": "0",
         "PENSTOCK_PUBLIC_URL": f"http://{MAIL_DOMAIN}",
         "PENSTOCK_MAIL_FROM": f"penstock@{MAIL_DOMAIN}",
         **more,

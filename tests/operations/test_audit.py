@@ -10,35 +10,50 @@ from types import ModuleType
 
 import pytest
 
-from core.domain.access import ActorType, Principal
+from core.domain.access import ActorType, Principal, Role
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
-from core.operations import access, custom_nodes, deletions, flows, jobs, results, storage, stories, undo, versions
+from core.operations import (
+    access,
+    custom_nodes,
+    deletions,
+    flows,
+    jobs,
+    logins,
+    people,
+    results,
+    storage,
+    stories,
+    undo,
+    versions,
+)
+from core.operations.people import NewClient
 from core.store.database import Database
 from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.machinery import Machinery
+from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
 from tests.support.tenants import KEEP, SECRET, Tenant
 
 MODULES: tuple[ModuleType, ...] = (
-    access, custom_nodes, deletions, flows, jobs, results, storage, stories, undo, versions
+    access, custom_nodes, deletions, flows, jobs, logins, people, results, storage, stories, undo, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
-    "find_default_application", "find_job", "has_flow",
-    "list_applications", "list_companies",
+    "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
+    "list_applications", "list_clients", "list_companies",
     "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
-    "list_recent_jobs", "list_tokens", "list_trash", "preview_deletion", "read_job",
-    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets",
+    "list_recent_jobs", "list_signing_keys", "list_tokens", "list_trash", "list_users", "preview_deletion", "read_job",
+    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
-DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash"}
-"""Move a job between attempts, or end its keep time: nothing a caller asked for changes."""
+DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
+"""Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
 
 INSIDE = {"conclude"}
 """Part of other operations' transactions; what it writes is seen in theirs."""
@@ -128,6 +143,33 @@ async def _revoke_key(scene: Scene) -> None:
     await access.revoke_key(scene.owner, scene.tenant.database, made.id)
 
 
+async def _revoke_signing_key(scene: Scene) -> None:
+    made = await logins.rotate_signing_key(scene.owner, scene.tenant.database, ISSUING)
+    await logins.revoke_signing_key(scene.owner, scene.tenant.database, made)
+
+
+async def _on_user(scene: Scene, change: Callable[[int], Awaitable[object]]) -> None:
+    await change((await make_user(scene.tenant)).id)
+
+
+async def _reopen(scene: Scene) -> None:
+    user = await make_user(scene.tenant)
+    await people.close_user(scene.owner, scene.tenant.database, user.id)
+    await people.reopen_user(scene.owner, scene.tenant.database, user.id)
+
+
+async def _client(scene: Scene) -> NewClient:
+    return await make_client(await make_user(scene.tenant), scene.tenant.database)
+
+
+async def _revoke_client(scene: Scene) -> None:
+    await people.revoke_client(scene.owner, scene.tenant.database, (await _client(scene)).id)
+
+
+async def _log_in_client(scene: Scene) -> None:
+    await client_token(scene.tenant.database, await _client(scene))
+
+
 async def _deleted(scene: Scene) -> Job:
     """A deletion that has ended."""
     job_id = await scene.tenant.ask_deletion(scene.flow)
@@ -212,6 +254,46 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "token.deactivate",
     ),
     "revoke_key": (_revoke_key, "key.revoke"),
+    "revoke_application": (
+        lambda scene: access.revoke_application(scene.owner, scene.tenant.database, scene.tenant.application_id),
+        "application.revoke",
+    ),
+    "revoke_company": (lambda scene: access.revoke_company(scene.owner, scene.tenant.database), "company.revoke"),
+    "set_rate_limit": (
+        lambda scene: access.set_rate_limit(scene.owner, scene.tenant.database, 9),
+        "company.rate_limit",
+    ),
+    "create_user": (lambda scene: make_user(scene.tenant), "user.create"),
+    "set_password": (
+        lambda scene: _on_user(
+            scene, lambda user: people.set_password(scene.owner, scene.tenant.database, user, "another password")
+        ),
+        "user.password",
+    ),
+    "set_role": (
+        lambda scene: _on_user(
+            scene, lambda user: people.set_role(scene.owner, scene.tenant.database, user, Role.USER)
+        ),
+        "user.role",
+    ),
+    "close_user": (
+        lambda scene: _on_user(scene, lambda user: people.close_user(scene.owner, scene.tenant.database, user)),
+        "user.close",
+    ),
+    "reopen_user": (_reopen, "user.reopen"),
+    "delete_user": (
+        lambda scene: _on_user(scene, lambda user: people.delete_user(scene.owner, scene.tenant.database, user)),
+        "user.delete",
+    ),
+    "create_client": (_client, "oauth_client.create"),
+    "revoke_client": (_revoke_client, "oauth_client.revoke"),
+    "log_in": (lambda scene: make_person(scene.tenant), "user.login"),
+    "log_in_client": (_log_in_client, "oauth_client.login"),
+    "rotate_signing_key": (
+        lambda scene: logins.rotate_signing_key(scene.owner, scene.tenant.database, ISSUING),
+        "signing_key.create",
+    ),
+    "revoke_signing_key": (_revoke_signing_key, "signing_key.revoke"),
     "create_flow": (lambda scene: scene.tenant.make_flow("new"), "flow.create"),
     "change_flow": (
         lambda scene: scene.tenant.change_flow(scene.flow, FlowChange(name="x")),

@@ -18,8 +18,9 @@ from core.domain.access import ActorType, Principal
 from core.domain.flows import Flow
 from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
+from core.domain.people import User
 from core.domain.storage import Entry
-from core.operations import access, deletions, jobs, storage, undo, versions
+from core.operations import access, deletions, jobs, people, storage, undo, versions
 from core.store import jobs as store
 from core.store.database import Connection
 from service.calls import Answer, Call, Stream
@@ -27,10 +28,13 @@ from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
+from service.dialects.oauth import token as oauth_token
+from service.dialects.patchworks import login as patchworks_login
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
 from service.routes import Route
+from tests.support.people import PASSWORD, make_client, make_user
 from tests.support.tenants import KEEP, Tenant
 
 _numbers = itertools.count(1)
@@ -226,6 +230,24 @@ async def _nothing(_: Tenant) -> Arranged:
     return Arranged({})
 
 
+async def _somebody(tenant: Tenant) -> User:
+    """The company's one person of this name, made where there is none: a password takes a while to hash."""
+    email = f"somebody@company{tenant.company_id}.example"
+    found = await people.find_user(tenant.database, tenant.company_id, email)
+    return found or await make_user(tenant, email=email)
+
+
+async def _login(tenant: Tenant) -> Arranged:
+    user = await _somebody(tenant)
+    return Arranged({}, {"username": user.email, "password": PASSWORD})
+
+
+async def _client(tenant: Tenant) -> Arranged:
+    client = await make_client(await _somebody(tenant), tenant.database)
+    form = {"grant_type": "client_credentials", "client_id": client.client_id, "client_secret": client.secret}
+    return Arranged({}, form)
+
+
 ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_flows.list_flows: _application,
     losant_flows.create_flow: _new_flow,
@@ -254,6 +276,8 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_jobs.follow_job: _ended_job,
     native_trash.list_trash: _trashed,
     native_trash.restore_entry: _trash_entry,
+    patchworks_login.log_in_user: _login,
+    oauth_token.issue_token: _client,
     native_storage.list_trash: _deleted_value,
     native_storage.restore_entry: _deleted_value_entry,
 }

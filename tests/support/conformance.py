@@ -28,7 +28,7 @@ def check(method: str, path: str, status: int, headers: Mapping[str, str], raw: 
     if route is None:
         return
     where = f"{method} {route.path} answered {status}"
-    responses = _operation(route.dialect, route.method, route.path)["responses"]
+    responses = _operation(route.dialect.told_with, route.method, route.path)["responses"]
     assert str(status) in responses, f"{where}, which its document does not know: {raw[:300]!r}"
     response = responses[str(status)]
     promised = {name for name, header in response.get("headers", {}).items() if header["required"]}
@@ -41,7 +41,7 @@ def check(method: str, path: str, status: int, headers: Mapping[str, str], raw: 
     kind = headers.get("Content-Type", "").partition(";")[0]
     assert kind in kinds, f"{where} as {kind!r}"
     if kind not in FREE:
-        validator = _validator(route.dialect, route.method, route.path, str(status))
+        validator = _validator(route.dialect.told_with, route.method, route.path, str(status))
         fault = next(validator.iter_errors(orjson.loads(raw)), None)
         assert fault is None, f"{where} with {fault.instance_path}: {fault.message}"
 
@@ -54,6 +54,7 @@ def route_of(method: str, path: str) -> Route | None:
 
 
 def document_of(dialect: Dialect) -> dict[str, Any]:
+    """The document of a dialect that has one of its own."""
     document: dict[str, Any] = orjson.loads(describe(dialect, "http://penstock.example").text)
     return document
 

@@ -9,18 +9,23 @@ import pytest
 
 from core.domain.access import (
     API_KEY_PREFIX,
+    CLIENT_SECRET_PREFIX,
     ENQUEUES,
+    KEY_ROLE,
     PREFIX_LENGTH,
     TOKEN_PREFIX,
     ActorType,
     Need,
     Principal,
+    Role,
     admits,
     credential_digest,
     enqueueable_kinds,
     new_credential,
     readable_kinds,
+    require_role,
 )
+from core.domain.errors import Forbidden
 from core.domain.jobs import DELETION_KINDS, JobKind
 
 WRITES = Need("flowVersions.post", reads=False)
@@ -109,9 +114,40 @@ def test_a_token_reads_the_jobs_it_may_enqueue_and_what_follows_from_them(
     assert enqueueable_kinds(principal(*scopes)) == kinds, "what follows from a job is nobody's to ask for by itself"
 
 
+@pytest.mark.parametrize("role", Role)
+def test_whoever_has_a_role_reads_every_job(role: Role) -> None:
+    assert readable_kinds(Principal(1, ActorType.USER, 7, role=role)) == set(JobKind)
+
+
+def test_a_role_includes_those_below_it() -> None:
+    order = ["read-only", "user", "manager", "administrator"]
+    assert list(Role) == order
+    for role in Role:
+        assert [other for other in Role if role.includes(other)] == order[: order.index(role) + 1]
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("least", Role)
+def test_a_role_that_is_too_low_is_told_which_it_takes(role: Role, least: Role) -> None:
+    somebody = Principal(1, ActorType.USER, 7, role=role)
+    if role.includes(least):
+        require_role(somebody, least)
+        return
+    with pytest.raises(Forbidden) as refusal:
+        require_role(somebody, least)
+    assert refusal.value.message == f"This takes the role {least}; yours is {role}."
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_manager_stops_every_job_and_lower_roles_none(role: Role) -> None:
+    kinds = set(JobKind) if role in (Role.MANAGER, Role.ADMINISTRATOR) else set()
+    assert enqueueable_kinds(Principal(1, ActorType.USER, 7, role=role)) == kinds
+
+
 def test_a_companys_key_reads_and_stops_every_job() -> None:
-    assert enqueueable_kinds(principal(actor=ActorType.API_KEY)) == set(JobKind)
-    assert readable_kinds(principal(actor=ActorType.API_KEY)) == set(JobKind)
+    key = Principal(1, ActorType.API_KEY, 7, role=KEY_ROLE)
+    assert enqueueable_kinds(key) == set(JobKind)
+    assert readable_kinds(key) == set(JobKind)
 
 
 def test_an_owner_is_named_by_kind_and_number() -> None:
@@ -119,7 +155,7 @@ def test_an_owner_is_named_by_kind_and_number() -> None:
     assert principal(actor=ActorType.API_KEY).owner == "apiKey:7"
 
 
-@pytest.mark.parametrize("prefix", [TOKEN_PREFIX, API_KEY_PREFIX])
+@pytest.mark.parametrize("prefix", [TOKEN_PREFIX, API_KEY_PREFIX, CLIENT_SECRET_PREFIX])
 def test_a_credential_is_a_prefix_and_256_random_bits(prefix: str) -> None:
     made = {new_credential(prefix, secrets.token_urlsafe) for _ in range(100)}
     assert len(made) == 100

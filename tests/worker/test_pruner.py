@@ -6,10 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from core.domain.errors import Gone
+from core.domain.bearer import LIFETIME
+from core.domain.errors import Gone, LoginFailed
+from core.operations import logins
 from core.operations.deletions import IDEMPOTENCY_WINDOW
+from core.operations.logins import KEY_KEEP, PATIENCE, Login
 from core.operations.undo import MOST_STORAGES
 from tests.support.machinery import Machinery
+from tests.support.people import ISSUING, PASSWORD, Inline, make_user, operator
 from tests.support.storages import clear_values, keep_values
 from tests.support.tenants import Tenant
 from tests.worker.steps import READER, age, read, stage
@@ -83,6 +87,40 @@ async def test_keys_and_letter_counts_are_forgotten(tenant: Tenant, machinery: M
         await connection.execute("UPDATE mail_days SET day = day - 3")
     await pruner.run_once()
     assert (await count(tenant, "idempotency_keys"), await count(tenant, "mail_days")) == (0, 0)
+
+
+async def test_wrong_logins_are_forgotten_when_their_window_is_over(tenant: Tenant, pruner: Pruner) -> None:
+    user = await make_user(tenant)
+    for name, password in ((user.email, "wrong password"), ("nobody@example.com", PASSWORD)):
+        with pytest.raises(LoginFailed):
+            await logins.log_in(tenant.database, Login(name, password, "203.0.113.7"), Inline(), ISSUING)
+    await pruner.run_once()
+    assert await count(tenant, "login_failures") == 3, "two accounts, one address"
+    async with tenant.database.connection() as connection:
+        await connection.execute(
+            "UPDATE login_failures SET since = since - $1::interval WHERE kind = 'account'", PATIENCE.window
+        )
+    await pruner.run_once()
+    assert await count(tenant, "login_failures") == 1
+
+
+async def test_a_signing_key_goes_when_the_last_token_it_signed_has_expired(tenant: Tenant, pruner: Pruner) -> None:
+    keys = [await logins.rotate_signing_key(operator(tenant), tenant.database, ISSUING) for _ in range(3)]
+
+    async def after_ageing(seconds: float) -> list[int]:
+        """What is left once that time has gone by for all of them."""
+        async with tenant.database.connection() as connection:
+            await connection.execute(
+                "UPDATE signing_keys SET created_at = created_at - $1::interval", timedelta(seconds=seconds)
+            )
+        await pruner.run_once()
+        return [row["id"] for row in await logins.list_signing_keys(tenant.database)]
+
+    assert await after_ageing(LIFETIME.total_seconds()) == keys[::-1], (
+        "the last token may have been signed a moment later"
+    )
+    assert await after_ageing((KEY_KEEP - LIFETIME).total_seconds()) == keys[2:]
+    assert await after_ageing(KEY_KEEP.total_seconds() * 100) == keys[2:], "the newest one signs, however old"
 
 
 async def test_what_was_deleted_from_storages_goes_a_few_at_a_time(tenant: Tenant, pruner: Pruner) -> None:

@@ -4,11 +4,15 @@ INSERT INTO companies (name, parent_id) VALUES ($1, $2) RETURNING id;
 
 -- name: list_companies
 -- All tenants, for the command line only; no request ever sees more than its own.
-SELECT id, parent_id, name, created_at FROM companies ORDER BY id;
+SELECT id, parent_id, name, rate_limit, created_at FROM companies ORDER BY id;
 
 -- name: find_company_by_name
 -- The oldest company of that name; the demo company is looked up this way.
 SELECT id FROM companies WHERE name = $1 ORDER BY id LIMIT 1;
+
+-- name: set_rate_limit
+-- Requests a minute from this commit on; null: what the installation allows, 0: any number.
+UPDATE companies SET rate_limit = $2 WHERE id = $1 RETURNING id;
 
 -- name: create_webhook_secret
 -- What will sign this company's callbacks from now on.

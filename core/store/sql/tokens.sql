@@ -17,13 +17,21 @@ UPDATE application_tokens SET revoked_at = clock_timestamp()
 WHERE id = $1 AND revoked_at IS NULL
 RETURNING company_id;
 
+-- name: revoke_application_tokens
+-- The same for all of an application, or with null for all of a company.
+UPDATE application_tokens SET revoked_at = clock_timestamp()
+WHERE company_id = $1 AND ($2::bigint IS NULL OR application_id = $2) AND revoked_at IS NULL
+RETURNING id;
+
 -- name: set_token_active
 -- Switches a token off or on; a revoked one stays closed.
 UPDATE application_tokens SET active = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING company_id;
 
 -- name: find_application_token
 -- Who a bearer token is, if it opens anything at all.
-SELECT id, company_id, application_id, scopes FROM open_token($1);
+SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit
+FROM open_token($1) t
+JOIN companies c ON c.id = t.company_id;
 
 -- name: create_api_key
 -- Stores a company's key by its digest.
@@ -31,12 +39,31 @@ INSERT INTO api_keys (company_id, name, prefix, digest) VALUES ($1, $2, $3, $4) 
 
 -- name: list_api_keys
 -- A company's keys, for the command line.
-SELECT id, name, prefix, created_at, revoked_at FROM api_keys WHERE company_id = $1 ORDER BY id;
+SELECT id, name, prefix, created_at, last_used_at, revoked_at FROM api_keys WHERE company_id = $1 ORDER BY id;
 
 -- name: revoke_api_key
 -- From this commit on the key opens nothing. Revoking twice changes nothing.
 UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL RETURNING company_id;
 
+-- name: revoke_api_keys
+-- The same for all of a company.
+UPDATE api_keys SET revoked_at = clock_timestamp() WHERE company_id = $1 AND revoked_at IS NULL RETURNING id;
+
 -- name: find_api_key
--- Whose a raw key is, unless it was revoked.
-SELECT id, company_id FROM api_keys WHERE digest = $1 AND revoked_at IS NULL;
+-- Whose a raw key is, unless it was revoked, and whether its last use was noted long enough ago to note another.
+SELECT k.id, k.company_id, c.rate_limit,
+       (k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute') AS unnoted
+FROM api_keys k
+JOIN companies c ON c.id = k.company_id
+WHERE k.digest = $1 AND k.revoked_at IS NULL;
+
+-- name: note_key_use
+-- The condition stands here once more: of many requests that find the note old at the same time one writes, and the
+-- others do not wait for it.
+UPDATE api_keys SET last_used_at = clock_timestamp()
+WHERE id IN (
+    SELECT id FROM api_keys
+    WHERE id = $2 AND company_id = $1
+      AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
+    FOR NO KEY UPDATE SKIP LOCKED
+);

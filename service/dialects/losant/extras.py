@@ -42,6 +42,6 @@ async def custom_nodes_of(call: Call, *, version_ids: Collection[int] = (), flow
     if not call.query["include_custom_nodes"]:
         return b""
     found = await find_custom_nodes(
-        call.caller, call.database, call.hex_id("applicationId"), version_ids=version_ids, flow_ids=flow_ids
+        call.asker, call.database, call.hex_id("applicationId"), version_ids=version_ids, flow_ids=flow_ids
     )
     return orjson.dumps({"customNodes": [render_custom_node(node) for node in found]})[1:-1]

@@ -10,17 +10,21 @@ from service.calls import Answer
 
 STATUSES: dict[type[errors.PenstockError], int] = {
     errors.Unauthenticated: 401,
+    errors.LoginFailed: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Gone: 410,
     errors.MethodNotAllowed: 405,
     errors.Invalid: 422,
+    errors.UnsupportedGrant: 422,
+    errors.InvalidScope: 422,
     errors.TooLarge: 413,
     errors.AlreadyExists: 409,
     errors.Conflict: 409,
     errors.VersionProtected: 409,
     errors.PreconditionFailed: 412,
     errors.IdempotencyMismatch: 422,
+    errors.TooManyRequests: 429,
     errors.Unavailable: 503,
     errors.TooSlow: 503,
 }
@@ -30,10 +34,19 @@ INTERNAL = Answer(500, {"message": "Server Error"})
 
 def render_error(error: errors.PenstockError) -> Answer:
     status = STATUSES[type(error)]
-    body: dict[str, Any] = {"message": "Unauthenticated." if status == 401 else error.message}
+    body: dict[str, Any] = {"message": error.message}
+    if isinstance(error, errors.Unauthenticated):
+        body["message"] = "Unauthenticated."
     if isinstance(error, errors.Invalid) and error.path:
         body["errors"] = {error.path: [error.problem]}
-    return Answer(status, body, {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {})
+    return Answer(status, body, _retry(error))
+
+
+def _retry(error: errors.PenstockError) -> dict[str, str]:
+    """When to come back, where time helps."""
+    if isinstance(error, errors.TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
 
 
 def page(rows: list[Any], *, path: str, query: dict[str, str], number: int, per_page: int, total: int) -> Answer:
