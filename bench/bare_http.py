@@ -16,7 +16,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
-from bench.plain import Plain, Row, open_plain
+from bench.plain import Found, Pages, Plain, Row, open_plain
 from core.settings import read_settings
 
 PARTS = ("triggers", "nodes", "globals")
@@ -37,6 +37,10 @@ def create_app(url: str | None, company_id: int) -> web.Application:
     app.router.add_get("/flows/{flow}/versions", list_versions)
     app.router.add_post("/flows/{flow}/versions", create_version)
     app.router.add_get("/flows/{flow}/versions/{name}", read_version)
+    app.router.add_get("/flows/{flow}/matching", list_matching)
+    app.router.add_get("/applications/{application}/flows", list_flows)
+    app.router.add_get("/applications/{application}/namesakes", list_namesakes)
+    app.router.add_get("/applications/{application}/jobLogs", list_job_logs)
     return app
 
 
@@ -45,10 +49,31 @@ async def ready(_: web.Request) -> web.Response:
 
 
 async def list_versions(request: web.Request) -> web.Response:
-    page, per_page = int(request.query.get("page", "0")), int(request.query.get("perPage", "100"))
-    rows, total = await request.app[PLAIN].page(int(request.match_info["flow"]), page, per_page)
-    items = [_shown(row) for row in rows]
-    return _answer({"items": items, "count": len(items), "totalCount": total, "perPage": per_page, "page": page})
+    pages = _pages(request)
+    return _listed(pages, await request.app[PLAIN].versions(pages, int(request.match_info["flow"])))
+
+
+async def list_matching(request: web.Request) -> web.Response:
+    pages, asked = _pages(request), request.query
+    flow, enabled = int(request.match_info["flow"]), asked["enabled"] == "true"
+    return _listed(pages, await request.app[PLAIN].matching(pages, flow, enabled, asked["startsWith"]))
+
+
+async def list_flows(request: web.Request) -> web.Response:
+    pages, application = _pages(request), int(request.match_info["application"])
+    return _listed(pages, await request.app[PLAIN].flows(pages, application, request.query["flowClass"]))
+
+
+async def list_namesakes(request: web.Request) -> web.Response:
+    pages, application, asked = _pages(request), int(request.match_info["application"]), request.query
+    found = await request.app[PLAIN].namesakes(pages, application, asked["flowClass"], asked["version"])
+    return _listed(pages, found)
+
+
+async def list_job_logs(request: web.Request) -> web.Response:
+    pages = _pages(request)
+    found = await request.app[PLAIN].job_logs(pages, int(request.match_info["application"]))
+    return _listed(pages, found, document="arguments")
 
 
 async def read_version(request: web.Request) -> web.Response:
@@ -85,8 +110,21 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
-def _shown(row: Row) -> dict[str, Any]:
-    return {**row, "body": orjson.Fragment(row["body"])}
+def _pages(request: web.Request) -> Pages:
+    return Pages(int(request.query.get("page", "0")), int(request.query.get("perPage", "100")))
+
+
+def _listed(pages: Pages, found: Found, document: str = "body") -> web.Response:
+    rows, total = found
+    items = [_shown(row, document) for row in rows]
+    return _answer(
+        {"items": items, "count": len(items), "totalCount": total, "perPage": pages.size, "page": pages.page}
+    )
+
+
+def _shown(row: Row, document: str = "body") -> dict[str, Any]:
+    """With the column that holds JSON joined on."""
+    return {**row, document: orjson.Fragment(row[document])}
 
 
 def _answer(value: dict[str, Any], status: int = 200) -> web.Response:

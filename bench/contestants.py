@@ -109,7 +109,7 @@ async def running_contestants(
     ours = Speech(
         lambda case: case.ours, hex_id, {"Authorization": f"Bearer {tenant.token}"}, hex_id(tenant.application_id)
     )
-    peers = Speech(lambda case: case.peers, str)
+    peers = Speech(lambda case: case.peers, str, application=str(tenant.application_id))
     async with AsyncExitStack() as stack:
         sites = {"ours": await stack.enter_async_context(running_api(servers))}
         for name, module in PEERS.items():

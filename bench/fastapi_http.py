@@ -11,16 +11,18 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
 import uvicorn
-from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from bench.plain import Row, open_plain
+from bench.plain import Found, Pages, Row, open_plain
 from core.settings import read_settings
+
+Item = TypeVar("Item")
 
 
 class Shape(BaseModel):
@@ -44,8 +46,44 @@ class Version(Shape):
     last_updated_by_type: str
 
 
-class Page(Shape):
-    items: list[Version]
+class Flow(Shape):
+    id: int
+    application_id: int
+    name: str
+    description: str | None
+    flow_class: str
+    enabled: bool
+    body: dict[str, Any]
+    default_version_id: int | None
+    creation_date: datetime
+    created_by_id: int | None
+    created_by_type: str
+    last_updated: datetime
+    last_updated_by_id: int | None
+    last_updated_by_type: str
+
+
+class JobLog(Shape):
+    id: int
+    job_id: str
+    application_id: int
+    kind: str
+    status: str
+    arguments: dict[str, Any]
+    requested_by_id: int | None
+    requested_by_type: str
+    total: int | None
+    removed: int
+    failed: int
+    error_code: str | None
+    error_message: str | None
+    run_queued_at: datetime
+    run_started_at: datetime | None
+    run_completed_at: datetime | None
+
+
+class Page(Shape, Generic[Item]):
+    items: list[Item]
     count: int
     total_count: int
     per_page: int
@@ -69,9 +107,13 @@ def create_app(url: str | None, company_id: int) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
     app.get("/readyz")(ready)
-    app.get("/flows/{flow}/versions", response_model=Page)(list_versions)
+    app.get("/flows/{flow}/versions", response_model=Page[Version])(list_versions)
     app.post("/flows/{flow}/versions", response_model=Version, status_code=201)(create_version)
     app.get("/flows/{flow}/versions/{name}", response_model=Version)(read_version)
+    app.get("/flows/{flow}/matching", response_model=Page[Version])(list_matching)
+    app.get("/applications/{application}/flows", response_model=Page[Flow])(list_flows)
+    app.get("/applications/{application}/namesakes", response_model=Page[Version])(list_namesakes)
+    app.get("/applications/{application}/jobLogs", response_model=Page[JobLog])(list_job_logs)
     return app
 
 
@@ -79,12 +121,37 @@ async def ready() -> dict[str, str]:
     return {}
 
 
-async def list_versions(
-    request: Request, flow: int, page: int = 0, per_page: Annotated[int, Query(alias="perPage")] = 100
+def pages_of(page: int = 0, per_page: Annotated[int, Query(alias="perPage")] = 100) -> Pages:
+    return Pages(page, per_page)
+
+
+Asked = Annotated[Pages, Depends(pages_of)]
+
+
+async def list_versions(request: Request, pages: Asked, flow: int) -> dict[str, Any]:
+    return _listed(pages, await request.app.state.plain.versions(pages, flow))
+
+
+async def list_matching(
+    request: Request, pages: Asked, flow: int, enabled: bool, starts_with: Annotated[str, Query(alias="startsWith")]
 ) -> dict[str, Any]:
-    rows, total = await request.app.state.plain.page(flow, page, per_page)
-    items = [_shown(row) for row in rows]
-    return {"items": items, "count": len(items), "totalCount": total, "perPage": per_page, "page": page}
+    return _listed(pages, await request.app.state.plain.matching(pages, flow, enabled, starts_with))
+
+
+async def list_flows(
+    request: Request, pages: Asked, application: int, flow_class: Annotated[str, Query(alias="flowClass")]
+) -> dict[str, Any]:
+    return _listed(pages, await request.app.state.plain.flows(pages, application, flow_class))
+
+
+async def list_namesakes(
+    request: Request, pages: Asked, application: int, version: str, flow_class: Annotated[str, Query(alias="flowClass")]
+) -> dict[str, Any]:
+    return _listed(pages, await request.app.state.plain.namesakes(pages, application, flow_class, version))
+
+
+async def list_job_logs(request: Request, pages: Asked, application: int) -> dict[str, Any]:
+    return _listed(pages, await request.app.state.plain.job_logs(pages, application), document="arguments")
 
 
 async def read_version(request: Request, flow: int, name: str) -> dict[str, Any]:
@@ -100,8 +167,15 @@ async def create_version(request: Request, flow: int, new: NewVersion) -> dict[s
     return _shown(row)
 
 
-def _shown(row: Row) -> dict[str, Any]:
-    return {**row, "body": orjson.loads(row["body"])}
+def _listed(pages: Pages, found: Found, document: str = "body") -> dict[str, Any]:
+    rows, total = found
+    items = [_shown(row, document) for row in rows]
+    return {"items": items, "count": len(items), "totalCount": total, "perPage": pages.size, "page": pages.page}
+
+
+def _shown(row: Row, document: str = "body") -> dict[str, Any]:
+    """With the column that holds JSON read."""
+    return {**row, document: orjson.loads(row[document])}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from bench.documents import write_workflow
 from bench.http_cases import CASES, FIRST_PAGE, LAST_PAGE, Case
 from bench.report import Judge, median, milliseconds, print_table, spread
 from bench.servers import Servers
-from bench.tenants import Tenant, load_versions, make_tenant, write_documents
+from bench.tenants import Tenant, load_flows, load_job_logs, load_versions, make_tenant, write_documents
 from core.store.database import Connection, Database, open_database
 
 MOST_PAGE_RATIO = 3.0
@@ -37,6 +37,13 @@ EMPTY = '{"triggers":[],"nodes":[]}'
 
 FILLED = {"lean": (100, EMPTY), "full": (100, None), "long": (20_000, None)}
 """The flows that are read: how many versions, and their body; None: about 2 kB, each another."""
+
+LISTED = 120
+"""Flows of a class of their own, so that a page of 100 is not all of them: each with develop content, and a version of
+one name."""
+
+LOGGED = 100
+"""Ended deletions in the job log."""
 
 WORKFLOWS = 500
 """Different ones among those that are sent."""
@@ -86,6 +93,8 @@ async def _contestants(servers: Servers, connection: Connection) -> AsyncIterato
         tenant = await make_tenant(database, "Bench")
         await write_documents(connection, seed=3)
         flows = {name: await _fill(connection, database, tenant, name) for name in FILLED}
+        await load_flows(connection, tenant, LISTED, flow_class="edge", version="stable")
+        await load_job_logs(connection, tenant, LOGGED)
         await connection.execute("VACUUM (ANALYZE)", timeout=SETTLE_SECONDS)
         source = random.Random(4)
         workflows = [write_workflow(source) for _ in range(WORKFLOWS)]
@@ -116,7 +125,9 @@ async def _compare(case: Case, contestants: Sequence[Contestant]) -> None:
 def _said(case: Case, answer: Any) -> tuple[int | None, list[Any]]:
     """The total of a list, and what is the same in everybody's words: label and content of each item."""
     items = answer.get("items", [answer])
-    return answer.get("totalCount"), [(item[case.label], item.get("body", item).get("nodes")) for item in items]
+    return answer.get("totalCount"), [
+        (item.get("input", item)[case.label], item.get("body", item).get("nodes")) for item in items
+    ]
 
 
 async def _measure_case(connection: Connection, case: Case, contestants: list[Contestant], size: Size) -> None:

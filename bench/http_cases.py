@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 CONNECTIONS = 64
 
@@ -10,6 +11,12 @@ FLOWS = 64
 """Flows that versions are created in: one a connection, so that hardly any two wait for the same lock."""
 
 LEAST_RATIO = 0.80
+
+LEAST_LIST_RATIO = 0.70
+"""For lists of a whole application, and those that a query narrows."""
+
+QUERY = quote('{"$and":[{"enabled":true},{"version":{"$startsWith":"v"}}]}')
+"""Every version of a filled flow meets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,36 @@ CASES = (
         requests=4_000,
         flows=FLOWS,
         least_ratio=LEAST_RATIO,
+    ),
+    Case(
+        "100 with a query",
+        ours=f"/applications/{{application}}/flows/{{full}}/versions?perPage=100&query={QUERY}",
+        peers="/flows/{full}/matching?perPage=100&enabled=true&startsWith=v",
+        requests=1_000,
+        least_ratio=LEAST_LIST_RATIO,
+    ),
+    Case(
+        "100 flows",
+        ours="/applications/{application}/flows?perPage=100&flowClass=edge",
+        peers="/applications/{application}/flows?perPage=100&flowClass=edge",
+        requests=1_000,
+        label="name",
+        least_ratio=LEAST_LIST_RATIO,
+    ),
+    Case(
+        "100 by version",
+        ours="/applications/{application}/flows/version?perPage=100&flowClass=edge&version=stable",
+        peers="/applications/{application}/namesakes?perPage=100&flowClass=edge&version=stable",
+        requests=1_000,
+        least_ratio=LEAST_LIST_RATIO,
+    ),
+    Case(
+        "100 job logs",
+        ours="/applications/{application}/jobLogs?perPage=100",
+        peers="/applications/{application}/jobLogs?perPage=100",
+        requests=1_500,
+        label="jobId",
+        least_ratio=LEAST_LIST_RATIO,
     ),
     # All take turns here: whoever writes versions of a flow holds its row, so that the ordinals have no gaps.
     Case(

@@ -12,11 +12,13 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import asyncpg
 
 Row: TypeAlias = "asyncpg.Record"
+Found: TypeAlias = "tuple[Sequence[Row], int]"
 
 POOL = 10
 """Connections, as many as the API has."""
@@ -60,6 +62,46 @@ WITH f AS (
 SELECT {_COLUMNS} FROM v
 """
 
+_MATCHING = """
+v.company_id = $1 AND v.flow_id = $2 AND v.status <> 'Draft' AND v.enabled = $3 AND starts_with(v.name, $4)
+"""
+_PAGE_MATCHING = f"SELECT {_COLUMNS} FROM flow_versions v WHERE {_MATCHING} ORDER BY v.name, v.id LIMIT $5 OFFSET $6"
+_COUNT_MATCHING = f"SELECT count(*) FROM flow_versions v WHERE {_MATCHING}"
+
+_FLOWS = "f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND f.flow_class = $3"
+_PAGE_FLOWS = f"""
+SELECT f.id, f.application_id AS "applicationId", f.name, f.description, f.flow_class AS "flowClass", f.enabled,
+       f.created_at AS "creationDate", f.created_by_id AS "createdById", f.created_by_type AS "createdByType",
+       f.updated_at AS "lastUpdated", f.updated_by_id AS "lastUpdatedById", f.updated_by_type AS "lastUpdatedByType",
+       d.id AS "defaultVersionId", v.body
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
+LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.status = 'Draft'
+WHERE {_FLOWS}
+ORDER BY f.name COLLATE "C", f.id
+LIMIT $4 OFFSET $5
+"""
+_COUNT_FLOWS = f"SELECT count(*) FROM flows f WHERE {_FLOWS}"
+
+_NAMESAKES = f"flow_versions v JOIN flows f ON f.id = v.flow_id WHERE {_FLOWS} AND v.name = $4"
+_PAGE_NAMESAKES = f'SELECT {_COLUMNS} FROM {_NAMESAKES} ORDER BY f.name COLLATE "C", v.id LIMIT $5 OFFSET $6'
+_COUNT_NAMESAKES = f"SELECT count(*) FROM {_NAMESAKES}"
+
+_JOBS = """
+jobs j WHERE j.company_id = $1 AND j.application_id = $2 AND j.parent_id IS NULL
+         AND j.kind IN ('delete_versions', 'delete_flow')
+"""
+_PAGE_JOBS = f"""
+SELECT j.id, j.public_id AS "jobId", j.application_id AS "applicationId", j.kind, j.status, j.arguments,
+       j.requested_by_id AS "requestedById", j.requested_by_type AS "requestedByType",
+       j.total, j.removed, j.failed, j.error_code AS "errorCode", j.error_message AS "errorMessage",
+       j.created_at AS "runQueuedAt", j.started_at AS "runStartedAt", j.finished_at AS "runCompletedAt"
+FROM {_JOBS}
+ORDER BY j.created_at, j.id
+LIMIT $3 OFFSET $4
+"""
+_COUNT_JOBS = f"SELECT count(*) FROM {_JOBS}"
+
 
 class _Kept(asyncpg.Connection):  # type: ignore[misc]
     """A connection that is given back as it is."""
@@ -68,19 +110,53 @@ class _Kept(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Which page of a list, counted from 0."""
+
+    page: int
+    size: int
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return self.size, self.page * self.size
+
+
 class Plain:
-    """One company's versions behind a pool; single statements, each its own transaction."""
+    """One company's things behind a pool; single statements, each its own transaction.
+
+    A list is the rows of its page, and how many there are in all.
+    """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], company_id: int) -> None:
         self._pool = pool
         self._door = asyncio.Semaphore(POOL)
         self._company_id = company_id
 
-    async def page(self, flow_id: int, page: int, per_page: int) -> tuple[Sequence[Row], int]:
-        """A page by name, counted from 0, and how many versions there are in all."""
+    async def versions(self, pages: Pages, flow_id: int) -> Found:
+        """Those of a flow, by name."""
+        return await self._list(_PAGE, _COUNT, pages, flow_id)
+
+    async def matching(self, pages: Pages, flow_id: int, enabled: bool, prefix: str) -> Found:
+        """Those of them whose name begins so."""
+        return await self._list(_PAGE_MATCHING, _COUNT_MATCHING, pages, flow_id, enabled, prefix)
+
+    async def flows(self, pages: Pages, application_id: int, flow_class: str) -> Found:
+        """Those of an application, by name, with their develop contents."""
+        return await self._list(_PAGE_FLOWS, _COUNT_FLOWS, pages, application_id, flow_class)
+
+    async def namesakes(self, pages: Pages, application_id: int, flow_class: str, name: str) -> Found:
+        """The versions of one name in all flows of an application, by the name of the flow."""
+        return await self._list(_PAGE_NAMESAKES, _COUNT_NAMESAKES, pages, application_id, flow_class, name)
+
+    async def job_logs(self, pages: Pages, application_id: int) -> Found:
+        """The deletions of an application, oldest first."""
+        return await self._list(_PAGE_JOBS, _COUNT_JOBS, pages, application_id)
+
+    async def _list(self, page: str, count: str, pages: Pages, *asked: object) -> Found:
         async with self._door, self._pool.acquire() as connection:
-            rows = await connection.fetch(_PAGE, self._company_id, flow_id, per_page, page * per_page)
-            total: int = await connection.fetchval(_COUNT, self._company_id, flow_id)
+            rows = await connection.fetch(page, self._company_id, *asked, *pages.bounds)
+            total: int = await connection.fetchval(count, self._company_id, *asked)
         return rows, total
 
     async def one(self, flow_id: int, name: str) -> Row | None:

@@ -12,6 +12,7 @@ from cli.demo_company import new_webhook_secret
 from core.domain.access import ActorType, Principal
 from core.operations import access, flows
 from core.store.database import Connection, Database
+from schemas.losant import SHOWN_FLOW
 
 DOCUMENTS = 2_000
 """Different bodies. Each row holds and compresses its own, so that repeating them costs and saves nothing."""
@@ -42,6 +43,7 @@ class Tenant:
             description=None,
             flow_class="cloud",
             enabled=True,
+            template=SHOWN_FLOW,
         )
         return flow.id
 
@@ -105,4 +107,58 @@ async def load_versions(
         token_id,
         body,
         timeout=LOAD_SECONDS,
+    )
+
+
+async def load_flows(connection: Connection, tenant: Tenant, count: int, *, flow_class: str, version: str) -> None:
+    """Gives the tenant's application `count` flows, each with a body of write_documents as its develop content and
+    another as a version of this name; every tenth is deployed. All by the tenant's token."""
+    await connection.execute(
+        """
+        WITH f AS (
+            INSERT INTO flows (company_id, application_id, name, name_folded, description, flow_class, next_iteration,
+                               created_by_type, created_by_id, updated_by_type, updated_by_id)
+            SELECT $1, $2, 'flow ' || i, 'flow ' || i, 'The flow number ' || i, $5, 3, $6, $3, $6, $3
+            FROM generate_series(1, $4::integer) AS i
+            RETURNING *
+        )
+        INSERT INTO flow_versions (company_id, flow_id, iteration, name, name_folded, status, deployed_at, body, digest,
+                                   created_by_type, created_by_id, updated_by_type, updated_by_id)
+        SELECT $1, f.id, made.iteration, made.name, made.name, made.status,
+               CASE made.status WHEN 'Deployed' THEN now() END, d.body, d.digest, $6, $3, $6, $3
+        FROM f
+        CROSS JOIN LATERAL (
+            VALUES (1, NULL, 'Draft'), (2, $7::text, CASE WHEN f.id % 10 = 0 THEN 'Deployed' ELSE 'Inactive' END)
+        ) AS made (iteration, name, status)
+        JOIN bench_documents d ON d.n = (2 * f.id + made.iteration) % $8::integer
+        """,
+        tenant.company_id,
+        tenant.application_id,
+        tenant.token_id,
+        count,
+        flow_class,
+        ActorType.API_TOKEN,
+        version,
+        DOCUMENTS,
+    )
+
+
+async def load_job_logs(connection: Connection, tenant: Tenant, count: int) -> None:
+    """Gives the tenant's application `count` bulk deletes that its token asked for and that have ended."""
+    await connection.execute(
+        """
+        INSERT INTO jobs (public_id, company_id, application_id, kind, queue, status, arguments, attempt, total,
+                          removed, failed, requested_by_type, requested_by_id, created_at, started_at, finished_at)
+        SELECT lpad(i::text, 21, 'x'), $1, $2, 'delete_versions', 'bulk', 'completed',
+               jsonb_build_object('query', '{"version":{"$startsWith":"v' || i || '"}}', 'email', 'ops@example.com',
+                                  'callbackUrl', NULL),
+               1, 10 * i, 10 * i - 1, 1, $5, $3, now() - i * interval '1 min',
+               now() - i * interval '1 min' + interval '20 ms', now() - i * interval '1 min' + interval '2 s'
+        FROM generate_series(1, $4::integer) AS i
+        """,
+        tenant.company_id,
+        tenant.application_id,
+        tenant.token_id,
+        count,
+        ActorType.API_TOKEN,
     )

@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 
 from cli.target import operator
 from core.domain.access import Principal, Role
-from core.domain.errors import NotFound, Unauthenticated
+from core.domain.errors import Unauthenticated
 from core.domain.identifiers import hex_id, parse_hex_id
 from core.domain.passwords import GENERATED_BYTES
 from core.operations import access, flows, people
 from core.operations.stories import read_webhook_secrets
 from core.settings import Settings
 from core.store.database import Database, open_database
+from schemas.losant import SHOWN_FLOW
 
 NAME = "Demo"
 FLOW_NAME = "Pump control"
@@ -113,17 +113,16 @@ class _Seed:
     async def flow(self, name: str) -> int:
         """The flow the file names, if it is still there; else an empty one of the cloud class."""
         number = parse_hex_id(self._known.get(name, ""))
-        if number is not None:
-            with suppress(NotFound):
-                return (await flows.read_flow(self._principal, self._database, self._application_id, number)).id
+        place = (self._principal, self._database, self._application_id)
+        if number is not None and await flows.has_flow(*place, number):
+            return number
         made = await flows.create_flow(
-            self._principal,
-            self._database,
-            self._application_id,
+            *place,
             name=FLOW_NAME,
             description="The flow to try things on.",
             flow_class="cloud",
             enabled=True,
+            template=SHOWN_FLOW,
         )
         return made.id
 

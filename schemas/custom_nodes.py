@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from core.domain.custom_nodes import DEVELOP, CustomNode
-from core.domain.flows import Flow
 from core.domain.identifiers import hex_id
 
 COMPATIBLE: dict[str | None, dict[str, bool]] = {
@@ -28,7 +27,7 @@ def render_custom_node(node: CustomNode) -> dict[str, Any]:
         "name": node.name,
         "version": DEVELOP if node.version is None else node.version,
         "compatibleFlowClasses": COMPATIBLE[next(iter(node.custom_node_supports or ()), None)],
-        **render_looks(node),
+        **_looks(node),
     }
     if node.version_id is not None:
         shown["flowVersionId"] = hex_id(node.version_id)
@@ -39,8 +38,8 @@ def render_custom_node(node: CustomNode) -> dict[str, Any]:
     return shown
 
 
-def render_looks(node: Flow | CustomNode) -> dict[str, str]:
-    """What a custom node shows of itself. An empty icon or category is none, and the answer's schema has neither."""
+def _looks(node: CustomNode) -> dict[str, str]:
+    """What it shows of itself. An empty icon or category is none, and the answer's schema has neither."""
     given = {
         "shortDescription": node.short_description,
         "iconData": node.icon_data or None,

@@ -234,12 +234,6 @@ _WORDINGS = {
 }
 
 
-def milliseconds(instant: datetime) -> str:
-    """An instant as Losant writes it: 2026-11-21T10:00:00.000Z."""
-    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
-
-
 def microseconds(instant: datetime | None) -> str | None:
     """An instant as Patchworks and our own documents write it: 2026-11-21T10:00:00.000000Z."""
     return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -6,6 +6,7 @@ One table for all resources. An address is the resource's own path, without the 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import orjson
 
@@ -27,9 +28,7 @@ PARENTS = {
 _TYPES = {"flowsByVersion": "flowVersions", "palette": "paletteResponse"}
 """The schema of an answer, where it is not called like the resource."""
 
-_FLOW, _THING = "%(flow)s", "%(thing)s"
-_APPLICATION = "%(application)s"
-_PLACE = re.compile(r"%\((\w+)\)s")
+_PLACE = re.compile(r"\{(application|flow|thing)\}")
 
 
 def hrefs(application: str, flow: str, thing: str) -> dict[str, str]:
@@ -48,29 +47,25 @@ def hrefs(application: str, flow: str, thing: str) -> dict[str, str]:
     }
 
 
-class Linker:
-    """Writes `"_type":…,"_links":{…}` of one kind of resource, as the members of a JSON object are written.
+def link(resource: str, application_id: int, flow_id: int = 0) -> bytes:
+    """`"_type":…,"_links":{…}` of a resource that is no single version or job, as members of a JSON object are written.
 
-    Everything that does not differ from one to the next is put together once: a page has a thousand of them.
+    `flow_id` matters only to what is a flow or in one.
     """
-
-    def __init__(self, resource: str, application_id: int) -> None:
-        self._text = _members(resource, hex_id(application_id))
-
-    def members(self, flow_id: int = 0, thing_id: int = 0) -> bytes:
-        """Those of one resource. `flow_id` and `thing_id` (a version, a job) matter only to what is in or under one."""
-        return (self._text % {"flow": hex_id(flow_id), "thing": hex_id(thing_id)}).encode()
+    ids = {"application": hex_id(application_id), "flow": hex_id(flow_id)}
+    return _PLACE.sub(lambda place: ids[place[1]], _members(resource)).encode()
 
 
-def place_links(resource: str, *, thing: str) -> tuple[str | Hole, ...]:
-    """The same as parts of a template of a resource, whose own id is the column `thing`."""
-    columns = {"application": "application_id", "flow": "flow_id", "thing": thing}
-    pieces = _PLACE.split(_members(resource, _APPLICATION))
+def place_links(resource: str, **columns: str) -> tuple[str | Hole, ...]:
+    """The same as parts of a template; `columns` have the ids its places stand for, but for the application's."""
+    columns = {"application": "application_id", **columns}
+    pieces = _PLACE.split(_members(resource))
     return tuple(Hole(columns[piece], Form.HEX_ID) if number % 2 else piece for number, piece in enumerate(pieces))
 
 
-def _members(resource: str, application: str) -> str:
-    places = hrefs(application, _FLOW, _THING)
+@cache
+def _members(resource: str) -> str:
+    places = hrefs("{application}", "{flow}", "{thing}")
     links = {"self": resource, **{parent: parent for parent in PARENTS[resource]}}
     members = {
         "_type": _TYPES.get(resource, resource),

@@ -14,16 +14,14 @@ from core.domain import job_log, templates
 from core.domain.contents import DEVELOP_LISTS, new_content
 from core.domain.documents import Document
 from core.domain.flow_classes import EXPERIENCE, FLOW_CLASSES
-from core.domain.flows import MOST_DESCRIPTION, Flow
+from core.domain.flows import MOST_DESCRIPTION
 from core.domain.flows import MOST_NAME as MOST_FLOW_NAME
-from core.domain.identifiers import hex_id
-from core.domain.jobs import Job, JobStatus
+from core.domain.jobs import JobStatus
 from core.domain.storage import MOST_KEY, StorageUse
 from core.domain.templates import Given, Hole, Part, Template
 from core.domain.versions import MOST_NAME, MOST_NOTES, Content
 from schemas.contents import CUSTOM_NODE_CONFIG, GLOBAL, MOST_TEXT, NODE, TRIGGER, VERSION
-from schemas.custom_nodes import render_looks
-from schemas.fields import Anything, Body, Flag, Form, HexId, Mapped, Query, QueryFlag, Text, Word, milliseconds
+from schemas.fields import Anything, Body, Flag, Form, HexId, Mapped, Query, QueryFlag, Text, Word
 from schemas.links import place_links
 from schemas.shapes import ListOf, Record
 
@@ -102,72 +100,10 @@ def content_of(document: Document, *, strict: bool = False) -> Content:
     return new_content(document, strict=strict)
 
 
-def render_flow(flow: Flow) -> bytes:
-    """A flow as JSON text, its develop content joined on as it was sent."""
-    shown = {
-        "id": hex_id(flow.id),
-        "flowId": hex_id(flow.id),
-        "applicationId": hex_id(flow.application_id),
-        "creationDate": milliseconds(flow.created_at),
-        "lastUpdated": milliseconds(flow.updated_at),
-        **_authors(flow),
-        "name": flow.name,
-        "enabled": flow.enabled,
-        "flowClass": flow.flow_class,
-    }
-    if flow.description is not None:
-        shown["description"] = flow.description
-    if flow.deployed_version_id is not None:
-        shown["defaultVersionId"] = hex_id(flow.deployed_version_id)
-    shown |= render_looks(flow)
-    if flow.custom_node_supports is not None:
-        shown["customNodeSupports"] = flow.custom_node_supports
-    return orjson.dumps(shown)[:-1] + b"," + (flow.develop or EMPTY_DEVELOP)[1:].encode()
-
-
 def joined(text: bytes, *members: bytes) -> bytes:
     """A rendered object with more members, each rendered as members are, without braces; b"" is none."""
     more = [b"," + one for one in members if one]
     return b"".join([text[:-1], *more, b"}"]) if more else text
-
-
-def _hex(column: str) -> Hole:
-    return Hole(column, templates.Form.HEX_ID)
-
-
-def render_storage_use(use: StorageUse) -> dict[str, Any]:
-    return {"memoryUsed": use.memory_used, "keysCount": use.keys_count}
-
-
-def _author(prefix: str, column: str) -> Given:
-    """Who made or last changed a version, as far as Losant has a word for them."""
-    shown = (f',"{prefix}ById":"', _hex(f"{column}_id"), f'","{prefix}ByType":"apiToken"')
-    return Given(f"{column}_type", shown, being="apiToken")
-
-
-_VERSION: tuple[Part, ...] = (
-    '{"id":"', _hex("id"),
-    '","flowVersionId":"', _hex("id"),
-    '","flowId":"', _hex("flow_id"),
-    '","applicationId":"', _hex("application_id"),
-    '","creationDate":"', Hole("created_at", templates.Form.INSTANT),
-    '","lastUpdated":"', Hole("updated_at", templates.Form.INSTANT),
-    '"', _author("created", "created_by"),
-    _author("lastUpdated", "updated_by"),
-    ',"version":', Hole("name", templates.Form.JSON),
-    Given("flow_class", (',"versions":[', Hole("name", templates.Form.JSON), "]"), being=EXPERIENCE),
-    ',"flowClass":', Hole("flow_class", templates.Form.JSON),
-    ',"enabled":', Hole("enabled", templates.Form.JSON),
-    Given("notes", (',"notes":', Hole("notes", templates.Form.JSON))),
-    ",",
-)  # fmt: skip
-_BODY = Hole("body", templates.Form.MEMBERS)
-
-SHOWN_VERSION = Template((*_VERSION, _BODY))
-"""A version: its body is joined on as it was sent, never parsed and written again."""
-
-LINKED_VERSION = Template((*_VERSION, *place_links("flowVersion", thing="id"), ",", _BODY))
-"""The same with its type and its links, for whom the official clients always ask."""
 
 
 def render_page(items: bytes, **envelope: Any) -> bytes:
@@ -175,62 +111,113 @@ def render_page(items: bytes, **envelope: Any) -> bytes:
     return b'{"items":[' + items + b"]," + orjson.dumps(envelope)[1:]
 
 
-def render_job_log(job: Job) -> dict[str, Any]:
-    """A job as an entry of the application's job log. Its schema has no flow, so the resource is the application."""
-    assert job.application_id is not None, "every deletion belongs to an application"
-    application = hex_id(job.application_id)
-    status = job_log.STATUSES[job.status]
-    shown: dict[str, Any] = {
-        "id": hex_id(job.id),
-        "jobId": hex_id(job.id),
-        "name": job_log.NAMES[job.kind],
-        "applicationId": application,
-        "runQueuedAt": milliseconds(job.created_at),
-        "status": status,
-        "requestedByType": "apiToken" if job.requested_by_type == "apiToken" else "system",
-        "ownerType": "application",
-        "ownerId": application,
-        "resourceType": job_log.RESOURCE_TYPE,
-        "resourceId": application,
-        "progress": {"completed": job.done, "total": job.total, "status": status},
-        "input": _job_input(job),
-    }
-    if job.requested_by_id is not None:
-        shown["requestedById"] = hex_id(job.requested_by_id)
-    if job.started_at is not None:
-        shown["runStartedAt"] = milliseconds(job.started_at)
-    if job.finished_at is not None:
-        shown["runCompletedAt"] = milliseconds(job.finished_at)
-        shown["output"] = {"removed": job.removed, "failed": job.failed}
-    if error := _job_error(job):
-        shown["error"] = error
-    return shown
+def render_storage_use(use: StorageUse) -> dict[str, Any]:
+    return {"memoryUsed": use.memory_used, "keysCount": use.keys_count}
 
 
-def _job_input(job: Job) -> dict[str, Any]:
-    shown: dict[str, Any] = {"jobId": job.public_id}
-    if "query" in job.arguments:
-        shown["query"] = job.arguments["query"]
-    if email := job.arguments.get("email"):
-        shown["emails"] = [email]
-    if url := job.arguments.get("callbackUrl"):
-        shown["callbackUrl"] = url
-    return shown
+def _hex(column: str) -> Hole:
+    return Hole(column, templates.Form.HEX_ID)
 
 
-def _job_error(job: Job) -> dict[str, str] | None:
-    if job.status is JobStatus.CANCELLED:
-        return {"name": "Cancelled", "message": "The job was cancelled before its end."}
-    if job.error_code is None:
-        return None
-    return {"name": job.error_code, "message": job.error_message or ""}
+def _instant(column: str) -> Hole:
+    return Hole(column, templates.Form.INSTANT)
 
 
-def _authors(thing: Flow) -> dict[str, str]:
-    """Who made and last changed it, as far as Losant has a word for them."""
-    shown: dict[str, str] = {}
-    if thing.created_by_type == "apiToken" and thing.created_by_id is not None:
-        shown |= {"createdById": hex_id(thing.created_by_id), "createdByType": "apiToken"}
-    if thing.updated_by_type == "apiToken" and thing.updated_by_id is not None:
-        shown |= {"lastUpdatedById": hex_id(thing.updated_by_id), "lastUpdatedByType": "apiToken"}
-    return shown
+def _json(column: str, absent: str | None = None) -> Hole:
+    return Hole(column, templates.Form.JSON, absent)
+
+
+def _member(name: str, column: str, unlike: str | None = None) -> Given:
+    """A member that is left out where the column has no value, or this one."""
+    return Given(column, (f',"{name}":', _json(column)), unlike=unlike)
+
+
+def _author(prefix: str, column: str) -> Given:
+    """Who made or last changed a thing, as far as Losant has a word for them."""
+    shown = (f',"{prefix}ById":"', _hex(f"{column}_id"), f'","{prefix}ByType":"apiToken"')
+    return Given(f"{column}_type", shown, being="apiToken")
+
+
+_BORN: tuple[Part, ...] = (
+    '","applicationId":"', _hex("application_id"),
+    '","creationDate":"', _instant("created_at"),
+    '","lastUpdated":"', _instant("updated_at"),
+    '"', _author("created", "created_by"),
+    _author("lastUpdated", "updated_by"),
+)  # fmt: skip
+"""What flows and versions have in common."""
+
+_FLOW: tuple[Part, ...] = (
+    '{"id":"', _hex("id"),
+    '","flowId":"', _hex("id"),
+    *_BORN,
+    ',"name":', _json("name"),
+    ',"enabled":', _json("enabled"),
+    ',"flowClass":', _json("flow_class"),
+    _member("description", "description"),
+    Given("deployed_version_id", (',"defaultVersionId":"', _hex("deployed_version_id"), '"')),
+    _member("shortDescription", "short_description"),
+    _member("iconData", "icon_data", unlike=""),
+    _member("docsUrl", "docs_url"),
+    _member("category", "category", unlike=""),
+    _member("customNodeSupports", "custom_node_supports"),
+    ",",
+)  # fmt: skip
+_DEVELOP = Hole("develop", templates.Form.MEMBERS, absent=EMPTY_DEVELOP)
+
+SHOWN_FLOW = Template((*_FLOW, _DEVELOP))
+"""A flow: its develop content is joined on as it was sent, never parsed and written again. An empty icon or category is
+none."""
+
+LINKED_FLOW = Template((*_FLOW, *place_links("flow", flow="id"), ",", _DEVELOP))
+"""The same with its type and its links, for whom the official clients always ask."""
+
+_VERSION: tuple[Part, ...] = (
+    '{"id":"', _hex("id"),
+    '","flowVersionId":"', _hex("id"),
+    '","flowId":"', _hex("flow_id"),
+    *_BORN,
+    ',"version":', _json("name"),
+    Given("flow_class", (',"versions":[', _json("name"), "]"), being=EXPERIENCE),
+    ',"flowClass":', _json("flow_class"),
+    ',"enabled":', _json("enabled"),
+    _member("notes", "notes"),
+    ",",
+)  # fmt: skip
+_BODY = Hole("body", templates.Form.MEMBERS)
+
+SHOWN_VERSION = Template((*_VERSION, _BODY))
+"""A version, its body like a flow's develop content."""
+
+LINKED_VERSION = Template((*_VERSION, *place_links("flowVersion", flow="flow_id", thing="id"), ",", _BODY))
+
+_CANCELLED = ',"error":{"name":"Cancelled","message":"The job was cancelled before its end."}'
+_ERROR: tuple[Part, ...] = (
+    ',"error":{"name":', _json("error_code"), ',"message":', _json("error_message", absent=""), "}"
+)  # fmt: skip
+_ENTRY: tuple[Part, ...] = (
+    '{"id":"', _hex("id"),
+    '","jobId":"', _hex("id"),
+    '","name":', _json("name"),
+    ',"applicationId":"', _hex("application_id"),
+    '","runQueuedAt":"', _instant("created_at"),
+    '","status":', _json("status"),
+    Given("requested_by_type", (',"requestedByType":"apiToken"',), being="apiToken"),
+    Given("requested_by_type", (',"requestedByType":"system"',), unlike="apiToken"),
+    Given("requested_by_id", (',"requestedById":"', _hex("requested_by_id"), '"')),
+    ',"ownerType":"application","ownerId":"', _hex("application_id"),
+    f'","resourceType":"{job_log.RESOURCE_TYPE}","resourceId":"', _hex("application_id"),
+    '","progress":{"completed":', _json("done"), _member("total", "total"), ',"status":', _json("status"),
+    '},"input":{"jobId":', _json("public_id"), _member("query", "query"),
+    Given("email", (',"emails":[', _json("email"), "]")), _member("callbackUrl", "callback_url"), "}",
+    Given("started_at", (',"runStartedAt":"', _instant("started_at"), '"')),
+    Given("finished_at", (',"runCompletedAt":"', _instant("finished_at"), '"')),
+    Given("finished_at", (',"output":{"removed":', _json("removed"), ',"failed":', _json("failed"), "}")),
+    Given("state", (_CANCELLED,), being=JobStatus.CANCELLED),
+    Given("state", (Given("error_code", _ERROR),), unlike=JobStatus.CANCELLED),
+)  # fmt: skip
+
+SHOWN_JOB_LOG = Template((*_ENTRY, "}"))
+"""A job as an entry of the application's job log. Its schema has no flow, so the resource is the application."""
+
+LINKED_JOB_LOG = Template((*_ENTRY, ",", *place_links("applicationJobLog", thing="id"), "}"))

@@ -117,21 +117,24 @@ _S = _A + "/flows/{flowId}/storage"
 _L, _N = Dialect.LOSANT, Dialect.NATIVE
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, lists.FlowsQuery),
+    Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, lists.FlowsQuery, claims=True),
     Route(
         "POST", f"{_A}/flows", losant_flows.create_flow, _L, _writes("flows.post"), 201,
         lists.WritingQuery, shapes.FlowPost,
     ),
-    # Before the address of one flow, which would take these words for ids.
+    # Before the address of one flow, which would take these words for ids; and with claims, as routes that have them
+    # come first.
     Route(
         "GET", f"{_A}/flows/version", losant_flows.list_namesakes, _L, _reads("flows.getByVersion"), 200,
-        lists.NamesakesQuery,
+        lists.NamesakesQuery, claims=True,
     ),
     Route(
-        "GET", f"{_A}/flows/palette", losant_flows.read_palette, _L, _reads("flows.palette"), 200, lists.LinkedQuery
+        "GET", f"{_A}/flows/palette", losant_flows.read_palette, _L, _reads("flows.palette"), 200, lists.LinkedQuery,
+        claims=True,
     ),
     Route(
-        "GET", f"{_A}/flows/{{flowId}}", losant_flows.read_flow, _L, _reads("flow.get"), 200, lists.ContentQuery
+        "GET", f"{_A}/flows/{{flowId}}", losant_flows.read_flow, _L, _reads("flow.get"), 200, lists.ContentQuery,
+        claims=True,
     ),
     Route(
         "PATCH", f"{_A}/flows/{{flowId}}", losant_flows.change_flow, _L, _writes("flow.patch"), 200,
@@ -170,11 +173,11 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{_A}/jobLogs", losant_jobs.list_job_logs, _L, _reads("applicationJobLogs.get"), 200,
-        lists.JobLogsQuery,
+        lists.JobLogsQuery, claims=True,
     ),
     Route(
         "GET", f"{_A}/jobLogs/{{jobId}}", losant_jobs.read_job_log, _L, _reads("applicationJobLog.get"), 200,
-        lists.LinkedQuery,
+        lists.LinkedQuery, claims=True,
     ),
     Route("GET", "/api/v1/jobs", native_jobs.list_jobs, _N, None, 200, job_shapes.JobsQuery, role=Role.READ_ONLY),
     Route("GET", "/api/v1/jobs/{job}", native_jobs.read_job, _N, None, 200, role=Role.READ_ONLY),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -125,6 +125,15 @@ Selection: TypeAlias = Combination | Glob
 """What a list is narrowed by: a query, or the parameters that stand in for one."""
 
 EVERYTHING = Combination(Group.AND, ())
+
+
+def parts_of(node: Node) -> Iterator[Condition | Match | Glob | TriggerFilter]:
+    """Everything a tree asks, without the groups it stands in."""
+    if not isinstance(node, Combination):
+        yield node
+        return
+    for member in node.members:
+        yield from parts_of(member)
 
 
 def parse_query(value: Json, path: str = "query", *, language: Language = VERSIONS) -> Combination:

@@ -27,19 +27,22 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """The value of a column, written in a form."""
+    """The value of a column, written in a form; where it has none, as if it had `absent`."""
 
     column: str
     form: Form
+    absent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A part that is left out as a whole unless the column has a value, or has the value `being`."""
+    """A part that is left out as a whole unless the column has a value; has the value `being`; has one other than
+    `unlike`. Only one of the two is said."""
 
     column: str
-    parts: tuple[str | Hole, ...]
+    parts: tuple[Part, ...]
     being: str | None = None
+    unlike: str | None = None
 
 
 Part: TypeAlias = str | Hole | Given

@@ -6,25 +6,21 @@ from collections.abc import Collection
 
 from core.domain.access import Claim, Principal
 from core.domain.custom_nodes import CustomNode
-from core.domain.errors import NotFound
-from core.operations.access import APPLICATION_UNKNOWN, admitted
+from core.operations.access import admitted
 from core.operations.lists import watched
 from core.store import custom_nodes as store
-from core.store import flows
 from core.store.database import Connection, Database
 
 
-async def list_palette(principal: Principal, database: Database, application_id: int) -> list[CustomNode]:
+async def list_palette(claim: Claim, database: Database) -> list[CustomNode]:
     """The custom nodes of an application that can be used, each once at what a new use of it would run.
 
-    Raises NotFound when the application is not the caller's.
+    Raises what `admit` raises.
     """
 
     async def work(connection: Connection) -> list[CustomNode]:
-        found = await store.list_palette(connection, principal.company_id, application_id)
-        if not found and not await flows.has_application(connection, principal.company_id, application_id):
-            raise NotFound(APPLICATION_UNKNOWN)
-        return found
+        principal = await admitted(connection, claim)
+        return await store.list_palette(connection, principal.company_id, claim.application_id)
 
     return await watched(database, work)
 

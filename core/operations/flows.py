@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
-from core.domain.access import Principal
+from asyncpg import Record
+
+from core.domain.access import Claim, Principal
 from core.domain.contents import DevelopChange, changed_content
 from core.domain.errors import Invalid, NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.flows import UNSAID, Flow, FlowChange, PaletteEntry
 from core.domain.query import Selection
+from core.domain.templates import Template
 from core.domain.versions import Content
-from core.operations.access import APPLICATION_UNKNOWN
+from core.operations.access import APPLICATION_UNKNOWN, admit
 from core.operations.lists import listed
+from core.operations.shown import Page, Shown
 from core.store import audit_events, flow_versions
 from core.store import flows as store
 from core.store.database import Connection, Database
@@ -34,10 +38,11 @@ async def create_flow(
     description: str | None,
     flow_class: str,
     enabled: bool,
+    template: Template,
     palette: PaletteEntry = UNSAID,
     custom_node_supports: Sequence[str] | None = None,
     develop: DevelopChange | None = None,
-) -> Flow:
+) -> Shown:
     """Makes a flow without any version but the Draft that `develop` becomes.
 
     Raises NotFound when the application is not the caller's, and Invalid for a content that a flow of this class
@@ -45,10 +50,10 @@ async def create_flow(
     """
     plan = None if develop is None else await _plan(None, develop, flow_class)
 
-    async def work(connection: Connection) -> Flow:
+    async def work(connection: Connection) -> Shown:
         if not await store.has_application(connection, principal.company_id, application_id):
             raise NotFound(APPLICATION_UNKNOWN)
-        flow = await store.create(
+        flow_id = await store.create(
             connection,
             principal,
             application_id,
@@ -59,52 +64,60 @@ async def create_flow(
             palette=palette,
             custom_node_supports=custom_node_supports,
         )
-        await audit_events.record(connection, principal, "flow.create", ("flow", flow.id), details={"name": name})
+        await audit_events.record(connection, principal, "flow.create", ("flow", flow_id), details={"name": name})
         if plan is not None:
-            await _develop(connection, principal, flow.id, plan)
-            flow = replace(flow, develop=plan.after.body)
-        return flow
+            await _develop(connection, principal, flow_id, plan)
+        return Shown.of(await store.show_changed(connection, principal.company_id, flow_id, template))
 
     return await database.transaction(work)
 
 
-async def read_flow(principal: Principal, database: Database, application_id: int, flow_id: int) -> Flow:
-    """One flow with its develop content. Raises NotFound."""
+async def show_flow(claim: Claim, database: Database, flow_id: int, template: Template) -> Shown:
+    """One flow with its develop content. Raises what `admit` raises, and NotFound."""
     async with database.connection() as connection:
-        flow = await store.read_with_develop(connection, principal.company_id, application_id, flow_id)
-    if flow is None:
+        row = await store.show(connection, claim, flow_id, template)
+    row = admit(claim, row)
+    if row["revision"] is None:
         raise NotFound(FLOW_UNKNOWN)
-    return flow
+    return Shown.of(row)
 
 
-async def list_flows(
-    principal: Principal,
+async def has_flow(principal: Principal, database: Database, application_id: int, flow_id: int) -> bool:
+    """Whether there is such a flow, neither removed nor being removed."""
+    async with database.connection() as connection:
+        return await store.is_visible(connection, principal.company_id, flow_id, application_id)
+
+
+async def show_flows(
+    claim: Claim,
     database: Database,
-    application_id: int,
     selection: Selection,
     order: Order,
+    template: Template,
     *,
     all_versions: bool = False,
-) -> tuple[list[Flow], int]:
-    """A page of an application's selected flows, and how many are selected in all. Raises NotFound.
+) -> Page:
+    """A page of an application's selected flows. Raises what `admit` raises.
 
     With `all_versions` a flow is selected, too, if it would be with the content of one of its versions.
     """
 
-    async def work(connection: Connection) -> tuple[list[Flow], int]:
-        found = await store.list_page(
-            connection, principal.company_id, application_id, selection, order, all_versions=all_versions
-        )
-        if not found[1] and not await store.has_application(connection, principal.company_id, application_id):
-            raise NotFound(APPLICATION_UNKNOWN)
-        return found
+    async def work(connection: Connection) -> Record | None:
+        return await store.show_page(connection, claim, selection, order, template, all_versions=all_versions)
 
-    return await listed(database, selection, work)
+    return Page.of(admit(claim, await listed(database, selection, work)))
 
 
 async def change_flow(
-    principal: Principal, database: Database, application_id: int, flow_id: int, change: FlowChange, *, etag: Etag = ANY
-) -> Flow:
+    principal: Principal,
+    database: Database,
+    application_id: int,
+    flow_id: int,
+    change: FlowChange,
+    template: Template,
+    *,
+    etag: Etag = ANY,
+) -> Shown:
     """Changes what is given of the flow and of its develop content, and deploys or undeploys; all of it or nothing.
 
     Deploying makes the old deployed version inactive. Raises NotFound for the flow, and for a version to deploy that
@@ -113,10 +126,10 @@ async def change_flow(
     """
     plan = None
     if change.develop is not None:
-        seen = await read_flow(principal, database, application_id, flow_id)
+        seen = await _read(principal, database, application_id, flow_id)
         plan = await _plan(seen.develop, change.develop, seen.flow_class)
 
-    async def work(connection: Connection) -> Flow:
+    async def work(connection: Connection) -> Shown:
         locked = await store.lock(connection, principal.company_id, application_id, flow_id)
         if locked is None:
             raise NotFound(FLOW_UNKNOWN)
@@ -131,11 +144,18 @@ async def change_flow(
         await audit_events.record(
             connection, principal, "flow.change", ("flow", flow_id), details={"given": _given(change)}
         )
-        flow = await store.read_with_develop(connection, principal.company_id, application_id, flow_id)
-        assert flow is not None, "the flow is locked by this transaction"
-        return flow
+        return Shown.of(await store.show_changed(connection, principal.company_id, flow_id, template))
 
     return await database.transaction(work)
+
+
+async def _read(principal: Principal, database: Database, application_id: int, flow_id: int) -> Flow:
+    """A flow with its develop content. Raises NotFound."""
+    async with database.connection() as connection:
+        flow = await store.read_with_develop(connection, principal.company_id, application_id, flow_id)
+    if flow is None:
+        raise NotFound(FLOW_UNKNOWN)
+    return flow
 
 
 async def _deploy(connection: Connection, principal: Principal, flow_id: int, version_id: int | None) -> None:

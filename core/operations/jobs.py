@@ -6,8 +6,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
+from asyncpg import Record
+
 from core.domain import job_log
-from core.domain.access import Principal, enqueueable_kinds, readable_kinds
+from core.domain.access import Claim, Principal, enqueueable_kinds, readable_kinds
 from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import is_public_id, parse_hex_id
 from core.domain.jobs import (
@@ -21,9 +23,12 @@ from core.domain.jobs import (
     JobStatus,
 )
 from core.domain.query import Selection
+from core.domain.templates import Template
+from core.operations.access import admit, admitted
 from core.operations.deletions import JobLost, Terms, conclude
 from core.operations.lists import listed
-from core.store import audit_events, deleted_versions, job_items
+from core.operations.shown import Page, Shown
+from core.store import audit_events, deleted_versions, job_items, job_logs
 from core.store import jobs as store
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
@@ -75,26 +80,31 @@ async def list_jobs(
         )
 
 
-async def list_application_jobs(
-    principal: Principal, database: Database, application_id: int, selection: Selection, order: Order
-) -> tuple[list[Job], int]:
-    """A page of the selected entries of Losant's job log of one application, and how many are selected in all."""
+async def show_job_log(
+    claim: Claim, database: Database, selection: Selection, order: Order, template: Template
+) -> Page:
+    """A page of the selected entries of an application's job log. Raises what `admit` raises."""
 
-    async def work(connection: Connection) -> tuple[list[Job], int]:
-        return await store.list_log(connection, principal.company_id, application_id, job_log.NAMES, selection, order)
+    async def work(connection: Connection) -> Record | None:
+        return await job_logs.show_page(connection, claim, job_log.NAMES, selection, order, template)
 
-    return await listed(database, selection, work)
+    return Page.of(admit(claim, await listed(database, selection, work)))
 
 
-async def read_application_job(principal: Principal, database: Database, application_id: int, name: str) -> Job:
-    """One entry of an application's job log. Raises NotFound, and Gone for an expired one."""
+async def show_job_log_entry(claim: Claim, database: Database, name: str, template: Template) -> Shown:
+    """An entry of an application's job log, by either form of its id.
+
+    Raises what `admit` raises, NotFound, and Gone for an expired one.
+    """
+    number, public_id = _ids(name)
     async with database.connection() as connection:
-        job = await _find(connection, principal.company_id, name)
-        if job is None:
-            await _raise_if_expired(connection, principal, frozenset(DELETION_KINDS), name)
-    if job is None or job.kind not in DELETION_KINDS or job.application_id != application_id:
+        row = await job_logs.show(connection, claim, job_log.NAMES, template, number=number, public_id=public_id)
+    row = admit(claim, row)
+    if row["revision"] is None:
+        async with database.connection() as connection:
+            await _raise_if_expired(connection, await admitted(connection, claim), frozenset(DELETION_KINDS), name)
         raise NotFound(JOB_UNKNOWN)
-    return job
+    return Shown.of(row)
 
 
 async def cancel_job(principal: Principal, database: Database, public_id: str, terms: Terms) -> Job:
@@ -299,22 +309,23 @@ async def _hold(connection: Connection, job: ClaimedJob) -> HeldJob:
     return held
 
 
+def _ids(name: str) -> tuple[int | None, str | None]:
+    """A job's number or its public id, whichever the name is."""
+    return (None, name) if is_public_id(name) else (parse_hex_id(name), None)
+
+
 async def _find(connection: Connection, company_id: int, name: str) -> Job | None:
-    if is_public_id(name):
-        return await store.read(connection, company_id, name)
-    number = parse_hex_id(name)
+    number, public_id = _ids(name)
+    if public_id is not None:
+        return await store.read(connection, company_id, public_id)
     return await store.read_by_number(connection, company_id, number) if number is not None else None
 
 
 async def _raise_if_expired(
     connection: Connection, principal: Principal, kinds: Collection[JobKind], name: str
 ) -> None:
-    tombstone = await store.find_tombstone(
-        connection,
-        principal.company_id,
-        public_id=name if is_public_id(name) else None,
-        number=parse_hex_id(name),
-    )
+    number, public_id = _ids(name)
+    tombstone = await store.find_tombstone(connection, principal.company_id, public_id=public_id, number=number)
     if tombstone and tombstone["kind"] in kinds and _within(principal, tombstone["application_id"]):
         raise Gone
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from core.domain.query import Combination, Condition, Selection
+from core.domain.query import Condition, Selection, parts_of
 from core.store.database import Connection, Database, limit_statements
 
 LIST_SECONDS = 5.0
@@ -39,8 +39,5 @@ async def watched(database: Database, work: Callable[[Connection], Awaitable[Res
 
 def _is_plain(selection: Selection) -> bool:
     """Globs are not: with many stars in one, the time to compare grows faster than the texts do."""
-    return (
-        isinstance(selection, Combination)
-        and len(selection.members) <= PLAIN_CONDITIONS
-        and all(isinstance(member, Condition) for member in selection.members)
-    )
+    parts = list(parts_of(selection))
+    return len(parts) <= PLAIN_CONDITIONS and all(isinstance(part, Condition) for part in parts)

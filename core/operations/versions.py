@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from asyncpg import Record
@@ -16,33 +14,16 @@ from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Selection
 from core.domain.templates import Template
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
-from core.operations.access import APPLICATION_UNKNOWN, admit, admitted
+from core.operations.access import admit, admitted
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.lists import listed
+from core.operations.shown import Page, Shown
 from core.store import audit_events, flows
 from core.store import flow_versions as store
 from core.store.database import Connection, Database
 from core.store.lists import Order
 
 VERSION_UNKNOWN = "Flow version was not found"
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A version as the template that was given shows it, JSON in UTF-8, its id and its revision."""
-
-    id: int
-    text: bytes
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Versions as the template shows them, joined by commas; their ids, in any order; how many are selected in all."""
-
-    items: bytes
-    ids: Sequence[int]
-    total: int
 
 
 async def create_version(
@@ -110,7 +91,7 @@ async def show_version(claim: Claim, database: Database, flow_id: int, segment: 
     row = admit(claim, row)
     if row["revision"] is None:
         raise NotFound(VERSION_UNKNOWN)
-    return Shown(row["id"], row["shown"], row["revision"])
+    return Shown.of(row)
 
 
 async def show_versions(
@@ -118,39 +99,32 @@ async def show_versions(
 ) -> Page:
     """A page of a flow's selected versions. Raises what `admit` raises, and NotFound for the flow.
 
-    Only a selection has to know its flow first; a flow that is not there has nothing to be compared with.
+    Only a selection that asks something of the flow has to know it first; one that is not there has nothing to be
+    compared with.
     """
 
     async def work(connection: Connection) -> Record | None:
-        constants = {} if selection == EVERYTHING else await flows.read_constants(connection, claim, flow_id)
-        asked = selection if constants else EVERYTHING
+        constants, asked = {}, selection
+        if store.asks_flow(selection):
+            constants = await flows.read_constants(connection, claim, flow_id)
+            asked = selection if constants else EVERYTHING
         return await store.show_page(connection, claim, flow_id, asked, order, template, constants)
 
     row = admit(claim, await listed(database, selection, work))
     if not row["found"]:
         raise NotFound(FLOW_UNKNOWN)
-    return Page(row["items"], row["ids"] or (), row["total"])
+    return Page.of(row)
 
 
 async def show_namesakes(
-    principal: Principal,
-    database: Database,
-    application_id: int,
-    name: str,
-    selection: Selection,
-    order: Order,
-    template: Template,
+    claim: Claim, database: Database, name: str, selection: Selection, order: Order, template: Template
 ) -> Page:
-    """A page of the selected versions of this name in all flows. Raises NotFound for the application."""
+    """A page of the selected versions of this name in all flows of the application. Raises what `admit` raises."""
 
-    async def work(connection: Connection) -> Page:
-        at = (principal.company_id, application_id)
-        rows, total = await store.show_namesakes(connection, *at, name, selection, order, template)
-        if not total and not await flows.has_application(connection, *at):
-            raise NotFound(APPLICATION_UNKNOWN)
-        return Page(b",".join([row["shown"] for row in rows]), [row["id"] for row in rows], total)
+    async def work(connection: Connection) -> Record | None:
+        return await store.show_namesakes(connection, claim, name, selection, order, template)
 
-    return await listed(database, selection, work)
+    return Page.of(admit(claim, await listed(database, selection, work)))
 
 
 async def change_version(
@@ -225,7 +199,7 @@ async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVe
         if flow_class is not None:
             check_class(outline, flow_class)
         raise NotFound(FLOW_UNKNOWN)
-    return Shown(row["id"], row["shown"], row["revision"])
+    return Shown.of(row)
 
 
 def _outline(new: NewVersion) -> Outline:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 
 import asyncpg
 
 from core.domain.access import ActorType, Claim, Principal, admitting
 from core.domain.flows import Flow
 from core.domain.jobs import FailedItem, Reason
-from core.domain.query import Combination, Selection
+from core.domain.query import Combination, Selection, TriggerFilter, parts_of
 from core.domain.templates import Template
 from core.domain.versions import Content, NewVersion, Version, VersionChange, VersionStatus, fold
 from core.store.database import Connection
-from core.store.lists import QUERY, Order, count_of, known_total, page_of
+from core.store.lists import QUERY, Order, page_of
 from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.rows import build
-from core.store.subjects import NAMESAKES
-from core.store.templates import compile_template
+from core.store.subjects import NAMESAKES, VERSIONS
+from core.store.templates import showing
 
 _INSERT = query("flow_versions.insert_version")
 _INSERT_DRAFT = query("flow_versions.insert_draft")
@@ -43,7 +42,6 @@ _EXPLAIN_LEFT = query("flow_versions.explain_left")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
 _SHOW_NAMESAKES = query("flow_versions.show_namesakes")
-_COUNT_NAMESAKES = query("flow_versions.count_namesakes")
 
 COLUMNS = {
     "id": "v.id",
@@ -62,6 +60,8 @@ COLUMNS = {
     "flow_class": "f.flow_class",
 }
 """What a dialect's template of a version can show: its word and our column."""
+
+_showing = showing(COLUMNS)
 
 BATCH_MEMORY = "32MB"
 """Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
@@ -82,12 +82,6 @@ class Preview:
     matched: int
     protected: int
     sample: tuple[tuple[int, str], ...]
-
-
-@cache
-def _showing(statement: str, template: Template) -> str:
-    """The statement with what the template shows put in."""
-    return statement.replace("/* shown */ ''::bytea", compile_template(template, COLUMNS))
 
 
 async def insert(
@@ -160,6 +154,12 @@ async def show_changed(connection: Connection, company_id: int, version_id: int,
     return shown
 
 
+def asks_flow(selection: Selection) -> bool:
+    """Whether it asks what is the same for all versions of a flow, whose constants have to be known first."""
+    fields = {part.field for part in parts_of(selection) if not isinstance(part, TriggerFilter)}
+    return not fields <= VERSIONS.places.keys()
+
+
 async def show_page(
     connection: Connection,
     claim: Claim,
@@ -170,7 +170,7 @@ async def show_page(
     constants: Mapping[str, str | None],
 ) -> asyncpg.Record | None:
     """A page of the selected versions: application_id and scopes, for admission; then found (the flow), items (JSON
-    in UTF-8, joined by commas), ids (null for none) and total. None if the token opens nothing.
+    in UTF-8, joined by commas), ids (in this order; null for none) and total. None if the token opens nothing.
     """
     predicate = compile_query(selection, first=5, constants=constants)
     return await connection.fetchrow(
@@ -300,26 +300,19 @@ async def patch(connection: Connection, principal: Principal, version_id: int, c
 
 
 async def show_namesakes(
-    connection: Connection,
-    company_id: int,
-    application_id: int,
-    name: str,
-    selection: Selection,
-    order: Order,
-    template: Template,
-) -> tuple[list[asyncpg.Record], int]:
-    """A page of the selected versions of this name in all flows, id and shown, and how many are selected in all."""
-    found = compile_query(selection, first=6, subject=NAMESAKES)
-    statement = page_of(_showing(_SHOW_NAMESAKES, template), found, order)
-    rows = await connection.fetch(
-        statement, company_id, application_id, name, order.limit, order.offset, *found.parameters
+    connection: Connection, claim: Claim, name: str, selection: Selection, order: Order, template: Template
+) -> asyncpg.Record | None:
+    """The same of the selected versions of this name in all flows of the application, but for the flow."""
+    predicate = compile_query(selection, first=6, subject=NAMESAKES)
+    return await connection.fetchrow(
+        page_of(_showing(_SHOW_NAMESAKES, template), predicate, order),
+        claim.digest,
+        claim.application_id,
+        name,
+        order.limit,
+        order.offset,
+        *predicate.parameters,
     )
-    total = known_total(order, len(rows))
-    if total is None:
-        counted = compile_query(selection, first=4, subject=NAMESAKES)
-        statement = count_of(_COUNT_NAMESAKES, counted)
-        total = await connection.fetchval(statement, company_id, application_id, name, *counted.parameters)
-    return rows, total
 
 
 def version_of(row: asyncpg.Record) -> Version:

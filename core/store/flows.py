@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from core.domain.access import Claim, Principal
 from core.domain.flows import Flow, FlowChange, PaletteEntry, constants_of
 from core.domain.query import Selection
+from core.domain.templates import Template
 from core.domain.versions import fold
 from core.store.database import Connection
-from core.store.lists import Order, count_of, known_total, page_of
-from core.store.predicates import Predicate, compile_query, widen_to_versions
+from core.store.lists import Order, page_of
+from core.store.predicates import compile_query, widen_to_versions
 from core.store.queries import query
 from core.store.rows import build
 from core.store.subjects import FLOWS
+from core.store.templates import showing
 
 _CREATE = query("flows.create_flow")
 _READ = query("flows.read_flow")
 _READ_WITH_DEVELOP = query("flows.read_flow_with_develop")
-_LIST = query("flows.list_flows")
-_COUNT = query("flows.count_flows")
-_COUNT_BY_CONTENT = query("flows.count_flows_by_content")
+_SHOW = query("flows.show_flow")
+_SHOW_CHANGED = query("flows.show_changed_flow")
+_SHOW_PAGE = query("flows.show_flows")
 _READ_CONSTANTS = query("flows.read_constants")
 _FIND_APPLICATION = query("flows.find_application")
 _LOCK = query("flows.lock_flow")
@@ -34,6 +38,31 @@ _MOVE = query("flows.move_flow_to_trash")
 _RESTORE = query("flows.restore_flow_of_job")
 _IS_VISIBLE = query("flows.is_visible")
 _LOCK_OF_COMPANY = query("flows.lock_flow_of_company")
+
+COLUMNS = {
+    "id": "f.id",
+    "application_id": "f.application_id",
+    "name": "f.name",
+    "description": "f.description",
+    "flow_class": "f.flow_class",
+    "enabled": "f.enabled",
+    "created_at": "f.created_at",
+    "created_by_type": "f.created_by_type",
+    "created_by_id": "f.created_by_id",
+    "updated_at": "f.updated_at",
+    "updated_by_type": "f.updated_by_type",
+    "updated_by_id": "f.updated_by_id",
+    "short_description": "f.short_description",
+    "icon_data": "f.icon_data",
+    "docs_url": "f.docs_url",
+    "category": "f.category",
+    "custom_node_supports": "f.custom_node_supports",
+    "deployed_version_id": "d.id",
+    "develop": "v.body",
+}
+"""What a dialect's template of a flow can show: its word and our column."""
+
+_showing = showing(COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +92,9 @@ async def create(
     enabled: bool,
     palette: PaletteEntry,
     custom_node_supports: Sequence[str] | None,
-) -> Flow:
-    row = await connection.fetchrow(
+) -> int:
+    """Returns the id of the new flow."""
+    flow_id: int = await connection.fetchval(
         _CREATE,
         principal.company_id,
         application_id,
@@ -81,7 +111,7 @@ async def create(
         custom_node_supports,
         fold(name),
     )
-    return build(Flow, row, develop=None)
+    return flow_id
 
 
 async def read(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
@@ -101,35 +131,43 @@ async def read_constants(connection: Connection, claim: Claim, flow_id: int) -> 
     return constants_of(row["name"], row["flow_class"], row["custom_node_supports"]) if row else {}
 
 
-async def list_page(
+async def show(connection: Connection, claim: Claim, flow_id: int, template: Template) -> asyncpg.Record | None:
+    """application_id and scopes, for admission; then id and revision, which are null if there is no such flow, and
+    shown. None if the token opens nothing.
+    """
+    return await connection.fetchrow(_showing(_SHOW, template), claim.digest, flow_id)
+
+
+async def show_changed(connection: Connection, company_id: int, flow_id: int, template: Template) -> asyncpg.Record:
+    """id, revision and shown of a flow, after a change by this transaction."""
+    return await connection.fetchrow(_showing(_SHOW_CHANGED, template), company_id, flow_id)
+
+
+async def show_page(
     connection: Connection,
-    company_id: int,
-    application_id: int,
+    claim: Claim,
     selection: Selection,
     order: Order,
+    template: Template,
     *,
     all_versions: bool = False,
-) -> tuple[list[Flow], int]:
-    """A page of the selected flows, and how many are selected in all.
+) -> asyncpg.Record | None:
+    """A page of the selected flows: application_id and scopes, for admission; then items (JSON in UTF-8, joined by
+    commas), ids (in this order; null for none) and total. None if the token opens nothing.
 
     With `all_versions` a flow is selected, too, if it would be with the content of one of its versions.
     """
-    found = _compiled(selection, 5, all_versions=all_versions)
-    statement = page_of(_LIST, found, order)
-    rows = await connection.fetch(statement, company_id, application_id, order.limit, order.offset, *found.parameters)
-    total = known_total(order, len(rows))
-    if total is None:
-        counted = _compiled(selection, 3, all_versions=all_versions)
-        statement = count_of(_COUNT_BY_CONTENT if counted.joined else _COUNT, counted)
-        total = await connection.fetchval(statement, company_id, application_id, *counted.parameters)
-    return [build(Flow, row) for row in rows], total
-
-
-def _compiled(selection: Selection, first: int, *, all_versions: bool) -> Predicate:
-    predicate = compile_query(selection, first=first, subject=FLOWS)
+    predicate = compile_query(selection, first=5, subject=FLOWS)
     if all_versions and predicate.joined:
         widen_to_versions(predicate)
-    return predicate
+    return await connection.fetchrow(
+        page_of(_showing(_SHOW_PAGE, template), predicate, order),
+        claim.digest,
+        claim.application_id,
+        order.limit,
+        order.offset,
+        *predicate.parameters,
+    )
 
 
 async def has_application(connection: Connection, company_id: int, application_id: int) -> bool:

@@ -11,13 +11,9 @@ import orjson
 
 from core.domain.access import Principal
 from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus, Notification, Reason
-from core.domain.query import Selection
 from core.store.database import Connection
-from core.store.lists import Order, count_of, known_total, page_of
-from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.rows import build
-from core.store.subjects import JOB_LOGS
 
 _STAGE = query("jobs.stage_job")
 _STAGE_REFUSED = query("jobs.stage_refused_job")
@@ -42,8 +38,6 @@ _READ_BY_NUMBER = query("jobs.read_job_by_number")
 _READ_ANYWHERE = query("jobs.read_job_anywhere")
 _LIST = query("jobs.list_jobs")
 _COUNT = query("jobs.count_jobs")
-_LIST_LOG = query("jobs.list_job_log")
-_COUNT_LOG = query("jobs.count_job_log")
 _LIST_RECENT = query("jobs.list_recent_jobs")
 _LIST_NOTIFICATIONS = query("jobs.list_notifications")
 _EXPIRE = query("jobs.expire_jobs")
@@ -297,29 +291,6 @@ async def list_page(
     rows = await connection.fetch(_LIST, company_id, list(kinds), application_id, wanted, limit, offset)
     total: int = await connection.fetchval(_COUNT, company_id, list(kinds), application_id, wanted)
     return await _jobs(connection, rows), total
-
-
-async def list_log(
-    connection: Connection,
-    company_id: int,
-    application_id: int,
-    kinds: Collection[str],
-    selection: Selection,
-    order: Order,
-) -> tuple[list[Job], int]:
-    """A page of the selected entries of an application's job log, and how many are selected in all.
-
-    Whom they told of their end is left out.
-    """
-    found = compile_query(selection, first=6, subject=JOB_LOGS)
-    asked = (company_id, application_id, list(kinds))
-    statement = page_of(_LIST_LOG, found, order)
-    rows = await connection.fetch(statement, *asked, order.limit, order.offset, *found.parameters)
-    total = known_total(order, len(rows))
-    if total is None:
-        counted = compile_query(selection, first=4, subject=JOB_LOGS)
-        total = await connection.fetchval(count_of(_COUNT_LOG, counted), *asked, *counted.parameters)
-    return [_job(row, ()) for row in rows], total
 
 
 async def list_recent(connection: Connection, status: str | None, limit: int) -> list[Job]:

@@ -12,6 +12,9 @@ QUERY = "/* query */ TRUE"
 ORDER = "/* order */ 1"
 """Stands in a query where a subject's order goes."""
 
+JOINED = "/* joined */"
+"""Stands in a query where the rows are joined that a predicate may look at beside the subject's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -24,18 +27,7 @@ class Order:
 
 
 def page_of(statement: str, predicate: Predicate, order: Order) -> str:
-    """A listing statement with its predicate and its order put in."""
+    """A listing statement with its predicate, what that looks at, and its order put in."""
     by = predicate.subject.order(order.sort, descending=order.descending)
-    return statement.replace(QUERY, predicate.sql).replace(ORDER, by)
-
-
-def count_of(statement: str, predicate: Predicate) -> str:
-    """A counting statement with its predicate put in."""
-    return statement.replace(QUERY, predicate.sql)
-
-
-def known_total(order: Order, rows: int) -> int | None:
-    """How many rows there are in all if the page tells: it is not full, and not beyond the end. Else None."""
-    if rows < order.limit and (rows or not order.offset):
-        return order.offset + rows
-    return None
+    joins = predicate.subject.joins if predicate.joined else ""
+    return statement.replace(JOINED, joins).replace(QUERY, predicate.sql).replace(ORDER, by)

@@ -29,12 +29,17 @@ class Place:
     joined: bool = False
 
     @property
-    def ordered(self) -> str:
-        """What the field is sorted by: by the words that are shown, and byte by byte."""
+    def shown(self) -> str:
+        """What callers see of the field: its words where it has some."""
         if self.words is None:
             return self.sql
         cases = " ".join(f"WHEN '{stored}' THEN '{shown}'" for stored, shown in self.words.items())
-        return f'CASE {self.sql} {cases} END COLLATE "C"'
+        return f"CASE {self.sql} {cases} END"
+
+    @property
+    def ordered(self) -> str:
+        """What the field is sorted by: what is shown, words byte by byte."""
+        return self.shown if self.words is None else f'{self.shown} COLLATE "C"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,9 @@ class Subject:
     constants: Mapping[str, str | None] = field(default_factory=dict)
     default_triggers: Place | None = None
     """The triggers of what the flow runs by default, for `triggerFilter`."""
+    joins: str = ""
+    """What a query has to join for the places that are `joined`. Only then, since no planner leaves out a join over a
+    partial index, and a count takes six times as long with these."""
 
     def order(self, sort: str, *, descending: bool) -> str:
         """An ORDER BY of which pages never overlap: equal values go by id. What is not there comes before the rest."""
@@ -101,6 +109,10 @@ FLOWS = Subject(
     },
     key="f.id",
     default_triggers=Place("coalesce(d.body, v.body) -> 'triggers'", joined=True),
+    joins="""
+        LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
+        LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft'
+    """,
 )
 
 NAMESAKES = Subject(

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 
-from core.domain.templates import Form, Hole, Part, Template
+from core.domain.templates import Form, Given, Hole, Part, Template
+
+SHOWN = "/* shown */ ''::bytea"
+"""Stands in a query where what a template shows goes."""
 
 _FORMS = {
     Form.HEX_ID: "lpad(to_hex({column}), 24, '0')",
     Form.INSTANT: """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')""",
     Form.JSON: "to_json({column})",
 }
+
+
+def showing(columns: Mapping[str, str]) -> Callable[[str, Template], str]:
+    """What puts templates over these columns into statements; each pair of the two is put together once."""
+
+    @cache
+    def show(statement: str, template: Template) -> str:
+        return statement.replace(SHOWN, compile_template(template, columns))
+
+    return show
 
 
 def compile_template(template: Template, columns: Mapping[str, str]) -> str:
@@ -38,7 +52,7 @@ def _are_members(part: Part) -> bool:
 def _bytes(run: Sequence[Part], columns: Mapping[str, str]) -> str:
     first = run[0]
     if isinstance(first, Hole) and first.form is Form.MEMBERS:
-        return f"substr(convert_to({columns[first.column]}::text, 'UTF8'), 2)"
+        return f"substr(convert_to({_value(first, columns)}::text, 'UTF8'), 2)"
     return f"convert_to({_concat(run, columns)}, 'UTF8')"
 
 
@@ -50,10 +64,19 @@ def _text(part: Part, columns: Mapping[str, str]) -> str:
     if isinstance(part, str):
         return _quoted(part)
     if isinstance(part, Hole):
-        return _FORMS[part.form].format(column=columns[part.column])
-    column = columns[part.column]
-    condition = f"{column} IS NOT NULL" if part.being is None else f"{column} = {_quoted(part.being)}"
-    return f"CASE WHEN {condition} THEN {_concat(part.parts, columns)} END"
+        return _FORMS[part.form].format(column=_value(part, columns))
+    return f"CASE WHEN {_condition(part, columns[part.column])} THEN {_concat(part.parts, columns)} END"
+
+
+def _value(hole: Hole, columns: Mapping[str, str]) -> str:
+    column = columns[hole.column]
+    return column if hole.absent is None else f"coalesce({column}, {_quoted(hole.absent)})"
+
+
+def _condition(given: Given, column: str) -> str:
+    if given.being is not None:
+        return f"{column} = {_quoted(given.being)}"
+    return f"{column} IS NOT NULL" if given.unlike is None else f"{column} <> {_quoted(given.unlike)}"
 
 
 def _quoted(text: str) -> str:

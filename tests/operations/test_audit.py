@@ -44,13 +44,12 @@ MODULES: tuple[ModuleType, ...] = (
 
 READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
-    "find_default_application", "find_job", "find_user", "knows_password",
-    "list_application_jobs", "list_applications", "list_clients", "list_companies",
-    "list_deleted_storage", "list_flows", "list_jobs", "list_keys", "list_palette",
-    "list_recent_jobs", "list_signing_keys", "list_tokens", "list_trash", "list_users", "preview_deletion",
-    "read_application_job", "read_flow", "read_job",
+    "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
+    "list_applications", "list_clients", "list_companies",
+    "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
+    "list_recent_jobs", "list_signing_keys", "list_tokens", "list_trash", "list_users", "preview_deletion", "read_job",
     "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
-    "show_namesakes", "show_version", "show_versions",
+    "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
@@ -297,7 +296,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "revoke_signing_key": (_revoke_signing_key, "signing_key.revoke"),
     "create_flow": (lambda scene: scene.tenant.make_flow("new"), "flow.create"),
     "change_flow": (
-        lambda scene: flows.change_flow(*scene.place, scene.flow.id, FlowChange(name="x")),
+        lambda scene: scene.tenant.change_flow(scene.flow, FlowChange(name="x")),
         "flow.change",
     ),
     "create_version": (_create_version, "version.create"),
@@ -367,8 +366,6 @@ async def test_a_refused_change_leaves_no_event(tenant: Tenant) -> None:
     async with tenant.database.connection() as connection:
         before = await connection.fetchval("SELECT count(*) FROM audit_events")
     with pytest.raises(NotFound):
-        await flows.change_flow(
-            tenant.principal, tenant.database, tenant.application_id, flow.id, FlowChange(name="x", deploy=999)
-        )
+        await tenant.change_flow(flow, FlowChange(name="x", deploy=999))
     async with tenant.database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM audit_events") == before

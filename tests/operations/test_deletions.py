@@ -11,7 +11,7 @@ from core.domain.errors import NotFound
 from core.domain.flows import Flow, FlowChange
 from core.domain.jobs import CHUNK_SIZE, ClaimedJob, Job, JobStatus
 from core.domain.versions import NewVersion
-from core.operations import deletions, flows, jobs, versions
+from core.operations import deletions, jobs, versions
 from core.operations.flows import FLOW_UNKNOWN
 from core.store import job_items
 from core.store.database import Connection
@@ -158,9 +158,7 @@ async def test_deployed_and_undeployed_again_counts_as_changed(tenant: Tenant, m
     version = await tenant.make_version(flow, "v")
     job_id = await tenant.ask_deletion(flow)
     await tenant.deploy(flow, version)
-    await flows.change_flow(
-        tenant.principal, tenant.database, tenant.application_id, flow.id, FlowChange(undeploy=True)
-    )
+    await tenant.change_flow(flow, FlowChange(undeploy=True))
 
     await machinery.drain()
 
@@ -270,7 +268,7 @@ async def test_removing_a_flow_hides_it_at_once_and_empties_it(tenant: Tenant, m
     )
 
     with pytest.raises(NotFound):
-        await flows.read_flow(tenant.principal, tenant.database, tenant.application_id, flow.id)
+        await tenant.read_flow(flow.id)
     with pytest.raises(NotFound):
         await tenant.make_version(flow, "too late")
     await machinery.drain()

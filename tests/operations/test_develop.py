@@ -13,11 +13,9 @@ from core.domain.errors import Invalid, NotFound, PreconditionFailed
 from core.domain.etags import Etag
 from core.domain.flows import Flow, FlowChange, PaletteEntry
 from core.domain.identifiers import hex_id
-from core.domain.query import EVERYTHING
 from core.domain.versions import TrashEntry, Version
-from core.operations import deletions, flows, jobs, undo, versions
+from core.operations import deletions, jobs, undo, versions
 from core.store import flow_versions
-from core.store.lists import Order
 from tests.support.machinery import Machinery
 from tests.support.tenants import KEEP, Tenant
 
@@ -30,11 +28,11 @@ def develop(text: str, *, strict: bool = False) -> DevelopChange:
 
 async def change(tenant: Tenant, flow: Flow, text: str, **more: object) -> Flow:
     wanted = FlowChange(develop=develop(text), **more)  # type: ignore[arg-type]
-    return await flows.change_flow(tenant.principal, tenant.database, tenant.application_id, flow.id, wanted)
+    return await tenant.change_flow(flow, wanted)
 
 
 async def read(tenant: Tenant, flow: Flow) -> Flow:
-    return await flows.read_flow(tenant.principal, tenant.database, tenant.application_id, flow.id)
+    return await tenant.read_flow(flow.id)
 
 
 async def draft_of(tenant: Tenant, flow: Flow) -> Version | None:
@@ -86,10 +84,8 @@ async def test_a_flow_can_be_born_with_its_draft(tenant: Tenant) -> None:
 async def test_content_that_is_refused_makes_no_flow(tenant: Tenant) -> None:
     with pytest.raises(Invalid):
         await tenant.make_flow("Wrong", develop=develop('{"nodes":[{"id":"a","outputIds":[["b"]]}]}'))
-    found, _ = await flows.list_flows(
-        tenant.principal, tenant.database, tenant.application_id, EVERYTHING, Order("id", False, 100, 0)
-    )
-    assert found == []
+    async with tenant.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM flows") == 0
 
 
 async def test_each_member_is_replaced_whole_and_the_others_stay(tenant: Tenant) -> None:
@@ -127,7 +123,7 @@ async def test_each_member_is_replaced_whole_and_the_others_stay(tenant: Tenant)
 
 async def test_a_change_of_the_flow_alone_leaves_the_draft_alone(tenant: Tenant) -> None:
     flow = await tenant.make_flow(develop=develop('{"nodes":' + NODE + "}"))
-    await flows.change_flow(tenant.principal, tenant.database, tenant.application_id, flow.id, FlowChange(name="New"))
+    await tenant.change_flow(flow, FlowChange(name="New"))
     draft = await draft_of(tenant, flow)
     assert draft is not None
     assert (draft.revision, await trash(tenant, flow)) == (1, [])
@@ -178,7 +174,7 @@ async def test_a_strict_check_is_of_the_whole_too(tenant: Tenant) -> None:
     flow = await tenant.make_flow(develop=develop('{"nodes":' + NODE + "}"))
     wanted = FlowChange(develop=develop('{"globals":[]}', strict=True))
     with pytest.raises(Invalid, match=r"nodes\[0\].config: is required"):
-        await flows.change_flow(tenant.principal, tenant.database, tenant.application_id, flow.id, wanted)
+        await tenant.change_flow(flow, wanted)
 
 
 async def test_content_of_another_dialect_is_kept_beside(tenant: Tenant) -> None:
@@ -247,10 +243,7 @@ async def test_what_was_replaced_is_restored_and_changes_the_flow(tenant: Tenant
     back = await read(tenant, flow)
     assert (back.develop, back.revision, back.updated_at > changed.updated_at) == (flow.develop, 3, True)
     with pytest.raises(PreconditionFailed):
-        await flows.change_flow(
-            tenant.principal, tenant.database, tenant.application_id, flow.id, FlowChange(name="x"),
-            etag=Etag(frozenset({changed.revision})),
-        )  # fmt: skip
+        await tenant.change_flow(flow, FlowChange(name="x"), etag=Etag(frozenset({changed.revision})))
     (other,) = await trash(tenant, flow)
     assert (other.digest, other.reason) == (draft.digest, "replaced")
     await restore(tenant, machinery, flow, other)
@@ -324,9 +317,7 @@ async def test_no_version_goes_by_its_names_or_its_id(tenant: Tenant) -> None:
             with pytest.raises(NotFound):
                 await work
     with pytest.raises(NotFound):
-        await flows.change_flow(
-            tenant.principal, tenant.database, tenant.application_id, flow.id, FlowChange(deploy=draft.id)
-        )
+        await tenant.change_flow(flow, FlowChange(deploy=draft.id))
     assert await tenant.names(flow) == [None]
 
 

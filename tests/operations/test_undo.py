@@ -11,7 +11,7 @@ from core.domain.errors import AlreadyExists, Conflict, NotFound
 from core.domain.flows import Flow
 from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus
 from core.domain.versions import NewVersion, TrashEntry, Version
-from core.operations import deletions, flows, jobs, undo, versions
+from core.operations import deletions, jobs, undo, versions
 from core.store import deleted_versions
 from core.store import flows as flow_store
 from core.store.database import Connection
@@ -322,7 +322,7 @@ async def test_a_removed_flow_comes_back_with_its_versions_and_its_draft(tenant:
     undo_id = await accept(tenant, machinery, await read(tenant, job_id))
     await machinery.drain()
 
-    back = await flows.read_flow(tenant.principal, tenant.database, tenant.application_id, flow.id)
+    back = await tenant.read_flow(flow.id)
     assert (back.name, back.created_at, back.deployed_version_id) == (flow.name, flow.created_at, None)
     assert sorted(map(str, await tenant.names(flow))) == ["None", "live", "v1", "v2"]
     assert (await read(tenant, undo_id)).removed == 4

@@ -12,7 +12,7 @@ from core.domain.flows import Flow, FlowChange
 from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING
 from core.domain.versions import NewVersion, Version, VersionStatus
-from core.operations import flows, versions
+from core.operations import versions
 from core.store.lists import Order
 from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.tenants import KEEP, Tenant
@@ -28,7 +28,7 @@ async def read(tenant: Tenant, flow: Flow, segment: str) -> Version:
 
 
 async def change(tenant: Tenant, flow: Flow, wanted: FlowChange) -> Flow:
-    return await flows.change_flow(tenant.principal, tenant.database, tenant.application_id, flow.id, wanted)
+    return await tenant.change_flow(flow, wanted)
 
 
 async def test_what_was_sent_is_what_is_read(tenant: Tenant) -> None:
@@ -116,7 +116,7 @@ async def test_another_flows_version_cannot_be_deployed(tenant: Tenant) -> None:
     version = await create(tenant, other, "v")
     with pytest.raises(NotFound):
         await change(tenant, flow, FlowChange(name="renamed", deploy=version.id))
-    unchanged = await flows.read_flow(tenant.principal, tenant.database, tenant.application_id, flow.id)
+    unchanged = await tenant.read_flow(flow.id)
     assert unchanged.name == "a", "all of a change happens or nothing"
 
 

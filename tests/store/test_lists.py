@@ -17,19 +17,18 @@ from hypothesis import strategies as st
 from core.domain import languages
 from core.domain.identifiers import parse_hex_id
 from core.domain.query import EVERYTHING, Combination, Glob, Group, TriggerFilter, parse_query
-from core.store import flow_versions, flows, jobs
+from core.operations.shown import Page
 from core.store.database import Database
 from core.store.lists import Order
-from schemas.losant import SHOWN_VERSION
 from tests.support.conditions import assert_each_condition
 from tests.support.evaluator import Row, holds, holds_somewhere
-from tests.support.queries import JOB_NAMES, TYPES, insert_flows, insert_job_log, insert_namesakes, queries
+from tests.support.grounds import page_of_flows, page_of_job_log, page_of_namesakes
+from tests.support.queries import TYPES, insert_flows, insert_job_log, insert_namesakes, queries
 from tests.support.tenants import Tenant
 
 as_well = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """They share the compiler with the lists of versions, and differ only in where the fields stand."""
 
-WHOLE = Order("id", descending=False, limit=1_000, offset=0)
 FULL = Order("id", descending=True, limit=1, offset=0)
 """A page that says nothing about the total, so that it is counted."""
 
@@ -62,13 +61,12 @@ async def test_a_list_of_flows_and_a_plain_reading_agree(
     database: Database, tenant: Tenant, flow_rows: list[Row], query: dict[str, Any], all_versions: bool
 ) -> None:
     parsed = parse_query(query, language=languages.FLOWS)
-    at = (tenant.company_id, tenant.application_id, parsed)
     async with database.connection() as connection:
-        found, total = await flows.list_page(connection, *at, WHOLE, all_versions=all_versions)
-        _, counted = await flows.list_page(connection, *at, FULL, all_versions=all_versions)
+        found = await page_of_flows(connection, tenant, parsed, all_versions=all_versions)
+        counted = await page_of_flows(connection, tenant, parsed, FULL, all_versions=all_versions)
     expected = [row.id for row in flow_rows if (holds_somewhere if all_versions else holds)(query, row)]
-    assert [flow.id for flow in found] == expected
-    assert total == counted == len(expected)
+    assert list(found.ids) == expected
+    assert found.total == counted.total == len(expected)
 
 
 @given(query=queries(language=languages.NAMESAKES))
@@ -77,13 +75,12 @@ async def test_a_list_of_namesakes_and_a_plain_reading_agree(
     database: Database, tenant: Tenant, namesakes: list[Row], query: dict[str, Any]
 ) -> None:
     parsed = parse_query(query, language=languages.NAMESAKES)
-    at = (tenant.company_id, tenant.application_id, "v1", parsed)
     async with database.connection() as connection:
-        found, total = await flow_versions.show_namesakes(connection, *at, WHOLE, SHOWN_VERSION)
-        _, counted = await flow_versions.show_namesakes(connection, *at, FULL, SHOWN_VERSION)
+        found = await page_of_namesakes(connection, tenant, "v1", parsed)
+        counted = await page_of_namesakes(connection, tenant, "v1", parsed, FULL)
     expected = [row.id for row in namesakes if holds(query, row)]
-    assert [version["id"] for version in found] == expected
-    assert total == counted == len(expected)
+    assert list(found.ids) == expected
+    assert found.total == counted.total == len(expected)
 
 
 @pytest.mark.leaves_jobs
@@ -93,13 +90,12 @@ async def test_a_job_log_and_a_plain_reading_agree(
     database: Database, tenant: Tenant, entries: list[Row], query: dict[str, Any]
 ) -> None:
     parsed = parse_query(query, language=languages.JOB_LOGS)
-    at = (tenant.company_id, tenant.application_id, list(JOB_NAMES), parsed)
     async with database.connection() as connection:
-        found, total = await jobs.list_log(connection, *at, WHOLE)
-        _, counted = await jobs.list_log(connection, *at, FULL)
+        found = await page_of_job_log(connection, tenant, parsed)
+        counted = await page_of_job_log(connection, tenant, parsed, FULL)
     expected = [row.id for row in entries if holds(query, row)]
-    assert [job.id for job in found] == expected
-    assert total == counted == len(expected)
+    assert list(found.ids) == expected
+    assert found.total == counted.total == len(expected)
 
 
 async def test_each_condition_on_flows(database: Database, tenant: Tenant, flow_rows: list[Row]) -> None:
@@ -107,8 +103,7 @@ async def test_each_condition_on_flows(database: Database, tenant: Tenant, flow_
 
         async def read(query: dict[str, Any]) -> list[int]:
             parsed = parse_query(query, language=languages.FLOWS)
-            found, _ = await flows.list_page(connection, tenant.company_id, tenant.application_id, parsed, WHOLE)
-            return [flow.id for flow in found]
+            return list((await page_of_flows(connection, tenant, parsed)).ids)
 
         await assert_each_condition(read, flow_rows, languages.FLOWS)
 
@@ -117,9 +112,8 @@ async def test_each_condition_on_namesakes(database: Database, tenant: Tenant, n
     async with database.connection() as connection:
 
         async def read(query: dict[str, Any]) -> list[int]:
-            at = (tenant.company_id, tenant.application_id, "v1", parse_query(query, language=languages.NAMESAKES))
-            found, _ = await flow_versions.show_namesakes(connection, *at, WHOLE, SHOWN_VERSION)
-            return [version["id"] for version in found]
+            parsed = parse_query(query, language=languages.NAMESAKES)
+            return list((await page_of_namesakes(connection, tenant, "v1", parsed)).ids)
 
         await assert_each_condition(read, namesakes, languages.NAMESAKES)
 
@@ -129,9 +123,8 @@ async def test_each_condition_on_a_job_log(database: Database, tenant: Tenant, e
     async with database.connection() as connection:
 
         async def read(query: dict[str, Any]) -> list[int]:
-            at = (tenant.company_id, tenant.application_id, list(JOB_NAMES))
-            found, _ = await jobs.list_log(connection, *at, parse_query(query, language=languages.JOB_LOGS), WHOLE)
-            return [job.id for job in found]
+            parsed = parse_query(query, language=languages.JOB_LOGS)
+            return list((await page_of_job_log(connection, tenant, parsed)).ids)
 
         await assert_each_condition(read, entries, languages.JOB_LOGS)
 
@@ -164,10 +157,9 @@ async def test_a_trigger_filter_asks_what_runs_by_default(
     glob: str,
 ) -> None:
     selection = Combination(Group.AND, (Glob(glob, "name"), TriggerFilter(tuple(wanted))))
-    at = (tenant.company_id, tenant.application_id, selection)
     async with database.connection() as connection:
-        found, total = await flows.list_page(connection, *at, WHOLE)
-        _, counted = await flows.list_page(connection, *at, FULL)
+        found = await page_of_flows(connection, tenant, selection)
+        counted = await page_of_flows(connection, tenant, selection, FULL)
     pattern = re.compile(".*".join(re.escape(part) for part in glob.split("*")))
     expected = [
         row.id
@@ -175,24 +167,23 @@ async def test_a_trigger_filter_asks_what_runs_by_default(
         if pattern.fullmatch(str(row.fields["name"]))
         and any(fits(trigger, kind, key) for trigger in default_triggers(row) for kind, key in wanted)
     ]
-    assert [flow.id for flow in found] == expected
-    assert total == counted == len(expected)
+    assert list(found.ids) == expected
+    assert found.total == counted.total == len(expected)
 
 
 async def test_versions_are_filtered_by_the_triggers_of_their_flow(
     database: Database, tenant: Tenant, flow_rows: list[Row]
 ) -> None:
     """By those it runs by default, whatever the version itself has."""
-    selection = TriggerFilter((("timer", None),))
-    at = (tenant.company_id, tenant.application_id, "v2", Combination(Group.AND, (selection,)), WHOLE)
+    selection = Combination(Group.AND, (TriggerFilter((("timer", None),)),))
     async with database.connection() as connection:
-        found, _ = await flow_versions.show_namesakes(connection, *at, SHOWN_VERSION)
+        found = await page_of_namesakes(connection, tenant, "v2", selection)
     expected = {
         row.id
         for row in flow_rows
         if len(row.contents) > 1 and any(fits(trigger, "timer", None) for trigger in default_triggers(row))
     }
-    assert {parse_hex_id(orjson.loads(version["shown"])["flowId"]) for version in found} == expected
+    assert {parse_hex_id(shown["flowId"]) for shown in orjson.loads(b"[" + found.items + b"]")} == expected
     assert 0 < len(expected) < len([row for row in flow_rows if len(row.contents) > 1])
 
 
@@ -214,26 +205,25 @@ def sorted_ids(rows: list[Row], sort: str, *, descending: bool) -> list[int]:
     return [row.id for row in (reversed(ordered) if descending else ordered)]
 
 
-Read = Callable[[Order], Awaitable[tuple[list[int], int]]]
+Read = Callable[[Order], Awaitable[Page]]
 
 
 async def assert_ordered(read: Read, rows: list[Row], sort: str) -> None:
     """In both directions, as one page and page by page."""
     for descending in (False, True):
         expected = sorted_ids(rows, sort, descending=descending)
-        assert await read(Order(sort, descending, limit=1_000, offset=0)) == (expected, len(expected))
+        whole = await read(Order(sort, descending, limit=1_000, offset=0))
+        assert (list(whole.ids), whole.total) == (expected, len(expected))
         for offset in range(0, len(expected) + 5, 5):
             page = await read(Order(sort, descending, limit=5, offset=offset))
-            assert page == (expected[offset : offset + 5], len(expected))
+            assert (list(page.ids), page.total) == (expected[offset : offset + 5], len(expected))
 
 
 @pytest.mark.parametrize("sort", ["name", "id", "creationDate", "lastUpdated"])
 async def test_flows_are_sorted(database: Database, tenant: Tenant, flow_rows: list[Row], sort: str) -> None:
-    async def read(order: Order) -> tuple[list[int], int]:
+    async def read(order: Order) -> Page:
         async with database.connection() as connection:
-            at = (tenant.company_id, tenant.application_id, EVERYTHING, order)
-            found, total = await flows.list_page(connection, *at)
-        return [flow.id for flow in found], total
+            return await page_of_flows(connection, tenant, EVERYTHING, order)
 
     await assert_ordered(read, flow_rows, sort)
 
@@ -242,11 +232,9 @@ async def test_flows_are_sorted(database: Database, tenant: Tenant, flow_rows: l
 async def test_namesakes_are_sorted(database: Database, tenant: Tenant, namesakes: list[Row], sort: str) -> None:
     """By the name of their flow, or by what is their own."""
 
-    async def read(order: Order) -> tuple[list[int], int]:
+    async def read(order: Order) -> Page:
         async with database.connection() as connection:
-            at = (tenant.company_id, tenant.application_id, "v1", EVERYTHING, order)
-            found, total = await flow_versions.show_namesakes(connection, *at, SHOWN_VERSION)
-        return [version["id"] for version in found], total
+            return await page_of_namesakes(connection, tenant, "v1", EVERYTHING, order)
 
     await assert_ordered(read, namesakes, sort)
 
@@ -256,10 +244,8 @@ async def test_namesakes_are_sorted(database: Database, tenant: Tenant, namesake
 async def test_a_job_log_is_sorted(database: Database, tenant: Tenant, entries: list[Row], sort: str) -> None:
     """By the words it shows, not by those that are stored."""
 
-    async def read(order: Order) -> tuple[list[int], int]:
+    async def read(order: Order) -> Page:
         async with database.connection() as connection:
-            at = (tenant.company_id, tenant.application_id, list(JOB_NAMES), EVERYTHING, order)
-            found, total = await jobs.list_log(connection, *at)
-        return [job.id for job in found], total
+            return await page_of_job_log(connection, tenant, EVERYTHING, order)
 
     await assert_ordered(read, entries, sort)

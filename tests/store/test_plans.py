@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
+import orjson
 import pytest
 
 from core.domain.access import credential_digest
-from core.domain.query import EVERYTHING, parse_query
+from core.domain.query import EVERYTHING, Selection, parse_query
 from core.store.database import Database
 from core.store.lists import Order, page_of
 from core.store.predicates import compile_query
 from core.store.queries import query
-from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES
+from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES, Subject
 from tests.support.arrangements import make_sibling
 from tests.support.claiming import unlocked_claim
 from tests.support.tenants import Tenant
@@ -96,13 +99,19 @@ async def test_fixing_the_set_of_a_small_flow_reads_only_it(
 
 # Lists of an application
 
+OTHERS, LARGE, SMALL = 2_000, 4_000, 20
+
 
 @pytest.fixture
-async def applications(tenant: Tenant, database: Database) -> tuple[int, int, int]:
-    """A company, its application with many flows and ended jobs, and one with few."""
-    small = await make_sibling(tenant)
+async def applications(tenant: Tenant, database: Database) -> tuple[Tenant, Tenant]:
+    """One with many flows and ended jobs, and one with few, among others: each flow with develop content and a v1."""
+    made = [
+        (tenant, LARGE),
+        *[(await make_sibling(tenant), OTHERS) for _ in range(8)],
+        (await make_sibling(tenant), SMALL),
+    ]
     async with database.connection() as connection:
-        for application_id, count in ((tenant.application_id, MANY), (small.application_id, 20)):
+        for application, count in made:
             await connection.execute(
                 """
                 WITH made AS (
@@ -113,11 +122,13 @@ async def applications(tenant: Tenant, database: Database) -> tuple[int, int, in
                     FROM generate_series(1, $3::integer) AS n
                     RETURNING *
                 )
-                INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest, created_by_type,
-                                           updated_by_type)
-                SELECT company_id, id, 1, 'Draft', '{"triggers":[],"nodes":[]}', '', 'cli', 'cli' FROM made
+                INSERT INTO flow_versions (company_id, flow_id, iteration, status, name, name_folded, body, digest,
+                                           created_by_type, updated_by_type)
+                SELECT made.company_id, made.id, v.iteration, v.status, v.name, v.name, '{"triggers":[],"nodes":[]}',
+                       '', 'cli', 'cli'
+                FROM made, (VALUES (1, 'Draft', NULL), (2, 'Inactive', 'v1')) AS v (iteration, status, name)
                 """,
-                tenant.company_id, application_id, count,
+                application.company_id, application.application_id, count,
             )  # fmt: skip
             await connection.execute(
                 """
@@ -127,52 +138,146 @@ async def applications(tenant: Tenant, database: Database) -> tuple[int, int, in
                        '{}', 'cli', now() - n * interval '7 s', now()
                 FROM generate_series(1, $3::integer) AS n
                 """,
-                tenant.company_id, application_id, count,
+                application.company_id, application.application_id, count,
             )  # fmt: skip
         await connection.execute("VACUUM ANALYZE flow_versions, jobs, flows")
-    return tenant.company_id, tenant.application_id, small.application_id
+    return made[0][0], made[-1][0]
 
 
-async def test_a_page_of_flows_reads_only_it(database: Database, applications: tuple[int, int, int]) -> None:
-    company_id, large, small = applications
-    of_class = parse_query({"flowClass": "cloud"}, language=FLOWS.language)
-    predicate = compile_query(of_class, first=5, subject=FLOWS)
-    sorts = ("name", "id", "creationDate", "lastUpdated")
-    for sort, descending, (application_id, most) in product(sorts, (False, True), ((large, 100), (small, 20))):
-        sql = page_of(query("flows.list_flows"), predicate, Order(sort, descending, 100, 0))
-        text = await plan(database, sql, company_id, application_id, 100, 0, *predicate.parameters)
-        assert "Seq Scan" not in text, text
-        assert rows_touched(text) <= most, text
+Step = dict[str, Any]
+"""One step of a plan and, in it, those it takes its rows from."""
 
 
-async def test_a_page_of_a_job_log_reads_only_it(database: Database, applications: tuple[int, int, int]) -> None:
-    company_id, large, small = applications
+async def generic_plan(database: Database, sql: str, *arguments: object) -> Step:
+    """The plan that a connection of the API keeps for all arguments, after it was run with these."""
+    async with database.connection() as connection:
+        attempt = connection.transaction()
+        await attempt.start()
+        await connection.execute(f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE planned AS {sql}")
+        given = ", ".join([await connection.fetchval("SELECT quote_literal($1)", _written(one)) for one in arguments])
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE planned ({given})")
+        await connection.execute("DEALLOCATE planned")
+        await attempt.rollback()
+    root: Step = orjson.loads(text)[0]["Plan"]
+    return root
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    return f"{{{','.join(value)}}}" if isinstance(value, list) else str(value)
+
+
+def steps(step: Step, *, counting: bool) -> Iterator[Step]:
+    """Either those that count what there is in all, or all others."""
+    if step.get("Parent Relationship") == "SubPlan":
+        if counting:
+            yield from _all(step)
+        return
+    if not counting:
+        yield step
+    for inner in step.get("Plans", ()):
+        yield from steps(inner, counting=counting)
+
+
+def _all(step: Step) -> Iterator[Step]:
+    yield step
+    for inner in step.get("Plans", ()):
+        yield from _all(inner)
+
+
+def touched(some: Iterable[Step]) -> int:
+    """The most rows any of them produced or threw away at a time."""
+    return max(int(max(step["Actual Rows"], step.get("Rows Removed by Filter", 0))) for step in some)
+
+
+def assert_by_index(root: Step) -> None:
+    scans = [step for step in _all(root) if "Relation Name" in step]
+    assert scans
+    assert {step["Node Type"] for step in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, root
+
+
+def tables(some: Iterable[Step]) -> set[str]:
+    return {step["Relation Name"] for step in some if "Relation Name" in step}
+
+
+async def plan_of_flows(database: Database, application: Tenant, asked: Selection, order: Order) -> Step:
+    predicate = compile_query(asked, first=5, subject=FLOWS)
+    sql = page_of(query("flows.show_flows"), predicate, order)
+    at = (credential_digest(application.token), application.application_id)
+    return await generic_plan(database, sql, *at, order.limit, order.offset, *predicate.parameters)
+
+
+OF_CLASS = parse_query({"flowClass": "cloud"}, language=FLOWS.language)
+
+
+async def test_a_page_of_flows_reads_only_it(database: Database, applications: tuple[Tenant, Tenant]) -> None:
+    """And the count of a page that does not tell it the application's flows alone, without what it does not ask."""
+    large, small = applications
+    for sort, descending in product(("name", "id", "creationDate", "lastUpdated"), (False, True)):
+        order = Order(sort, descending, 100, 0)
+        root = await plan_of_flows(database, large, OF_CLASS, order)
+        assert_by_index(root)
+        assert touched(steps(root, counting=False)) == 100, root
+        assert touched(steps(root, counting=True)) == LARGE, root
+        assert tables(steps(root, counting=True)) == {"flows"}
+        root = await plan_of_flows(database, small, OF_CLASS, order)
+        assert touched(steps(root, counting=False)) == SMALL, root
+        assert touched(steps(root, counting=True)) == 0, root
+
+
+async def test_a_query_on_contents_joins_them_for_page_and_count(
+    database: Database, applications: tuple[Tenant, Tenant]
+) -> None:
+    asked = parse_query({"nodes": {"$ne": {"type": "x"}}}, language=FLOWS.language)
+    root = await plan_of_flows(database, applications[0], asked, Order("name", False, 100, 0))
+    assert_by_index(root)
+    assert tables(steps(root, counting=True)) == {"flows", "flow_versions"}
+
+
+async def test_a_page_of_a_job_log_reads_only_it(database: Database, applications: tuple[Tenant, Tenant]) -> None:
     predicate = compile_query(EVERYTHING, first=6, subject=JOB_LOGS)
-    for descending, (application_id, most) in product((False, True), ((large, 100), (small, 20))):
-        sql = page_of(query("jobs.list_job_log"), predicate, Order("runQueuedAt", descending, 100, 0))
-        text = await plan(database, sql, company_id, application_id, ["delete_versions", "delete_flow"], 100, 0)
-        assert "Seq Scan" not in text, text
-        assert rows_touched(text) <= most, text
+    kinds = ["delete_versions", "delete_flow"]
+    for descending, (application, most) in product((False, True), zip(applications, (100, SMALL), strict=True)):
+        sql = page_of(query("job_logs.show_entries"), predicate, Order("runQueuedAt", descending, 100, 0))
+        at = (credential_digest(application.token), application.application_id)
+        root = await generic_plan(database, sql, *at, kinds, 100, 0)
+        assert_by_index(root)
+        assert touched(steps(root, counting=False)) == most, root
+        assert touched(steps(root, counting=True)) == (LARGE if most == 100 else 0), root
 
 
 async def test_the_versions_of_one_name_are_found_flow_by_flow(
-    tenant: Tenant, database: Database, applications: tuple[int, int, int]
+    database: Database, applications: tuple[Tenant, Tenant]
 ) -> None:
-    """Not by reading all versions: each flow of the application is asked for the one, through the index."""
-    company_id, _, small = applications
+    """Not by reading all versions: each flow is asked for the one, through the index, until the page is full."""
     predicate = compile_query(EVERYTHING, first=6, subject=NAMESAKES)
     sql = page_of(query("flow_versions.show_namesakes"), predicate, Order("name", False, 100, 0))
-    text = await plan(database, sql, company_id, small, "v1", 100, 0)
-    assert "Seq Scan" not in text, text
-    assert rows_touched(text) <= 20, text
+    for application, page, count in zip(applications, (101, SMALL), (LARGE, 0), strict=True):
+        at = (credential_digest(application.token), application.application_id)
+        root = await generic_plan(database, sql, *at, "v1", 100, 0)
+        assert_by_index(root)
+        assert touched(_all(root)) == max(page, count), root
+        for counting, flows in ((False, page), (True, count)):
+            asked = [step for step in steps(root, counting=counting) if step.get("Relation Name") == "flow_versions"]
+            assert [step["Actual Loops"] for step in asked if step["Index Name"] == "flow_versions_name_key"] == [flows]
 
 
-async def test_a_count_of_flows_does_not_join_what_it_does_not_need(
-    database: Database, applications: tuple[int, int, int]
+@pytest.mark.parametrize("name", ["flows.show_flows", "flow_versions.show_namesakes", "job_logs.show_entries"])
+async def test_nothing_is_read_of_an_application_that_is_not_the_token_s(
+    database: Database, applications: tuple[Tenant, Tenant], name: str
 ) -> None:
-    company_id, large, _ = applications
-    text = await plan(database, query("flows.count_flows"), company_id, large)
-    assert "flow_versions" not in text, text
+    large, small = applications
+    shown: dict[str, tuple[Subject, list[object]]] = {
+        "flows.show_flows": (FLOWS, []),
+        "flow_versions.show_namesakes": (NAMESAKES, ["v1"]),
+        "job_logs.show_entries": (JOB_LOGS, [["delete_versions"]]),
+    }
+    subject, more = shown[name]
+    sql = page_of(query(name), compile_query(EVERYTHING, first=9, subject=subject), Order("id", False, 100, 0))
+    root = await generic_plan(database, sql, credential_digest(small.token), large.application_id, *more, 100, 0)
+    scans = [step for step in _all(root) if step.get("Relation Name", "application_tokens") != "application_tokens"]
+    assert {step["Actual Rows"] for step in scans} == {0}, root
 
 
 async def test_claiming_staged_jobs_does_not_read_the_ended_ones(database: Database, crowded: tuple[int, int]) -> None:

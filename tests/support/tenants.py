@@ -9,15 +9,19 @@ from datetime import UTC, datetime, timedelta
 
 from core.domain.access import ActorType, Claim, Need, Principal, credential_digest
 from core.domain.documents import parse_document
+from core.domain.errors import NotFound
+from core.domain.etags import ANY, Etag
 from core.domain.flows import Flow, FlowChange
 from core.domain.identifiers import hex_id, new_public_id
 from core.domain.query import parse_query
 from core.domain.templates import Form, Hole, Template
 from core.domain.versions import NewVersion, Version, VersionStatus
 from core.operations import access, deletions, flows, versions
+from core.operations.flows import FLOW_UNKNOWN
+from core.store import flows as store
 from core.store.database import Database
 from core.store.rows import build
-from schemas.losant import SHOWN_VERSION, content_of
+from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 KEEP = timedelta(days=7)
@@ -63,13 +67,29 @@ class Tenant:
 
     async def make_flow(self, name: str = "Pump control", **given: object) -> Flow:
         settings: dict[str, object] = {"description": None, "flow_class": "cloud", "enabled": True, **given}
-        return await flows.create_flow(
+        made = await flows.create_flow(
             self.principal,
             self.database,
             self.application_id,
             name=name,
+            template=SHOWN_FLOW,
             **settings,  # type: ignore[arg-type]
         )
+        return await self.read_flow(made.id)
+
+    async def read_flow(self, flow_id: int) -> Flow:
+        """The flow with its develop content. Raises NotFound like the operations."""
+        async with self.database.connection() as connection:
+            flow = await store.read_with_develop(connection, self.company_id, self.application_id, flow_id)
+        if flow is None:
+            raise NotFound(FLOW_UNKNOWN)
+        return flow
+
+    async def change_flow(self, flow: Flow, change: FlowChange, *, etag: Etag = ANY) -> Flow:
+        """The flow as it is after the change."""
+        at = (self.principal, self.database, self.application_id, flow.id)
+        await flows.change_flow(*at, change, SHOWN_FLOW, etag=etag)
+        return await self.read_flow(flow.id)
 
     async def make_version(self, flow: Flow, name: str, body: str = '{"nodes":[{"id":"a","type":"x"}]}') -> Version:
         new = NewVersion(name, True, None, content_of(parse_document(body.encode())))
@@ -125,9 +145,7 @@ class Tenant:
             )
 
     async def deploy(self, flow: Flow, version: Version) -> None:
-        await flows.change_flow(
-            self.principal, self.database, self.application_id, flow.id, FlowChange(deploy=version.id)
-        )
+        await self.change_flow(flow, FlowChange(deploy=version.id))
 
     async def ask_deletion(self, flow: Flow, query: dict[str, object] | None = None, **told: str | None) -> str:
         """Accepts a bulk delete and returns the job's public id."""

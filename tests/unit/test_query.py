@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core.domain.errors import Invalid
 from core.domain.identifiers import LARGEST_ID, hex_id
 from core.domain.query import (
+    EVERYTHING,
     FAR_MILLISECONDS,
     MOST_CONDITIONS,
     MOST_MEMBERS,
@@ -27,6 +28,7 @@ from core.domain.query import (
     Scalar,
     holds,
     parse_query,
+    parts_of,
 )
 from tests.fuzz.seeds import QUERIES
 from tests.support.front import taken
@@ -497,3 +499,17 @@ def test_text_is_compared_by_code_point() -> None:
     assert holds(parsed({"$gt": "\uffff"}), "\U0001f600")
     assert holds(parsed({"$lt": "a"}), "Z")
     assert holds(parsed({"$eq": "STRASSE", "$ci": True}), "straße")
+
+
+def test_the_parts_of_a_query_are_what_it_asks_without_the_groups() -> None:
+    query = parse_query(
+        {"$and": [{"enabled": True}, {"$nor": [{"version": {"$gt": "a", "$lt": "b"}}, {}]}], "nodes": {"type": "x"}}
+    )
+    parts = list(parts_of(query))
+    assert [(type(part), part.field) for part in parts] == [  # type: ignore[union-attr]
+        (Condition, "enabled"),
+        (Condition, "version"),
+        (Condition, "version"),
+        (Match, "nodes"),
+    ]
+    assert list(parts_of(EVERYTHING)) == []

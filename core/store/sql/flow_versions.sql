@@ -185,12 +185,12 @@ SELECT count(*) AS matched, count(*) FILTER (WHERE protected) AS protected,
 FROM matched;
 
 -- name: show_versions
--- A page of a flow's versions that meet the predicate put in, as their dialect shows them, in the order put in; their
--- ids, in any order; how many there are in all; and what the token that asks may see. What has a name is no Draft.
+-- A page of a flow's versions that meet the predicate put in, as their dialect shows them, and their ids, both in the
+-- order put in; how many there are in all; and what the token that asks may see. What has a name is no Draft.
 -- Versions are sought by $2 and not by f.id, whose value the planner does not know, and a page by name first in the
--- index alone: what is passed over is neither read nor shown. Only a page that is not the whole needs the count.
+-- index alone: what is passed over is neither read nor shown. A page that ends the list tells how long it is.
 SELECT t.application_id, t.scopes, f.id IS NOT NULL AS found, page.items, page.ids,
-       CASE WHEN $4 = 0 AND page.size < $3 THEN page.size
+       CASE WHEN page.size < $3 AND (page.size > 0 OR $4 = 0) THEN $4 + page.size
             ELSE (SELECT count(*) FROM flow_versions v
                   WHERE f.id IS NOT NULL AND v.flow_id = $2 AND v.name IS NOT NULL AND /* query */ TRUE)
        END AS total
@@ -199,7 +199,7 @@ LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application
                  AND f.removing_since IS NULL
 LEFT JOIN LATERAL (
     SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
-           count(*) AS size, array_agg(v.id) AS ids
+           array_agg(v.id ORDER BY /* order */ 1) AS ids, count(*) AS size
     FROM flow_versions v
     WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
         SELECT v.id FROM flow_versions v
@@ -210,20 +210,30 @@ LEFT JOIN LATERAL (
 ) AS page ON f.id IS NOT NULL;
 
 -- name: show_namesakes
--- A page of the versions of one name in all flows of an application that meet the query put in, as their dialect shows
--- them, in the order put in.
-SELECT v.id, /* shown */ ''::bytea AS shown
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id
-WHERE v.company_id = $1 AND v.name = $3
-  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE
-ORDER BY /* order */ 1
-LIMIT $4 OFFSET $5;
-
--- name: count_namesakes
--- How many show_namesakes has to page through.
-SELECT count(*)
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id
-WHERE v.company_id = $1 AND v.name = $3
-  AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE;
+-- The same of the versions of one name in all flows of an application; nothing is sought if it is not the token's. A
+-- name is unique in its flow: LIMIT 1 leaves out nothing, and makes sure that each flow is asked for its version through
+-- the index, whatever the planner thinks of names. Else it reads that index from end to end.
+SELECT t.application_id, t.scopes, page.items, page.ids,
+       CASE WHEN page.size < $4 AND (page.size > 0 OR $5 = 0) THEN $5 + page.size
+            ELSE (SELECT count(*)
+                  FROM flows f
+                  CROSS JOIN LATERAL (SELECT * FROM flow_versions WHERE flow_id = f.id AND name = $3 LIMIT 1) v
+                  WHERE t.application_id = $2 AND f.company_id = t.company_id AND f.application_id = $2
+                    AND f.removing_since IS NULL AND v.company_id = t.company_id AND /* query */ TRUE)
+       END AS total
+FROM open_token($1) t
+CROSS JOIN LATERAL (
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           array_agg(v.id ORDER BY /* order */ 1) AS ids, count(*) AS size
+    FROM flow_versions v
+    JOIN flows f ON f.id = v.flow_id
+    WHERE v.company_id = t.company_id AND v.id = ANY(ARRAY(
+        SELECT v.id
+        FROM flows f
+        CROSS JOIN LATERAL (SELECT * FROM flow_versions WHERE flow_id = f.id AND name = $3 LIMIT 1) v
+        WHERE t.application_id = $2 AND f.company_id = t.company_id AND f.application_id = $2
+          AND f.removing_since IS NULL AND v.company_id = t.company_id AND /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $4 OFFSET $5
+    ))
+) AS page;

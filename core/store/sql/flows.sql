@@ -4,7 +4,7 @@ INSERT INTO flows (company_id, application_id, name, description, flow_class, en
                    created_by_type, created_by_id, updated_by_type, updated_by_id,
                    short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13, $14)
-RETURNING *, NULL::bigint AS deployed_version_id;
+RETURNING id;
 
 -- name: read_flow
 -- One flow with the id of its deployed version.
@@ -13,38 +13,58 @@ FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
 WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
 
--- name: list_flows
--- A page of the flows that meet the query put in, which may look at `d`, the deployed version, and `v`, the Draft; the
--- order put in ends with the id so that pages never overlap.
-SELECT f.*, d.id AS deployed_version_id, v.body AS develop
-FROM flows f
-LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
-LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft'
-WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE
-ORDER BY /* order */ 1
-LIMIT $3 OFFSET $4;
-
 -- name: read_flow_with_develop
--- The same with the body of its Draft, which can have megabytes: only for whoever is shown it.
+-- The same with the body of its Draft, which can have megabytes: only for whoever goes on to change it.
 SELECT f.*, d.id AS deployed_version_id, w.body AS develop
 FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
 LEFT JOIN flow_versions w ON w.flow_id = f.id AND w.status = 'Draft'
 WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
 
--- name: count_flows
--- How many flows there are to page through, for a query that looks at nothing but the flow: joining the others as well
--- takes six times as long, since no planner leaves out a join over a partial index.
-SELECT count(*) FROM flows f
-WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE;
+-- name: show_flow
+-- A flow as its dialect shows it, with `d`, the deployed version, and `v`, the Draft; and what the token that asks may
+-- see, in one round trip. No row: the token opens nothing. No revision: it sees no such flow.
+SELECT t.application_id, t.scopes, f.id, f.revision, /* shown */ ''::bytea AS shown
+FROM open_token($1) t
+LEFT JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id = t.application_id
+                 AND f.removing_since IS NULL
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
+LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft';
 
--- name: count_flows_by_content
--- The same for a query that looks at more.
-SELECT count(*)
+-- name: show_changed_flow
+-- The same of a flow that this transaction has made or changed.
+SELECT f.id, f.revision, /* shown */ ''::bytea AS shown
 FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
 LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft'
-WHERE f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL AND /* query */ TRUE;
+WHERE f.id = $2 AND f.company_id = $1;
+
+-- name: show_flows
+-- A page of the flows of an application that meet the predicate put in, as their dialect shows them, and their ids,
+-- both in the order put in; how many there are in all; and what the token that asks may see. Nothing is sought if the
+-- application is not the token's. Deployed version and Draft are joined to the flows of the page, and to all others
+-- only for a predicate that looks at them. A page that ends the list tells how long it is.
+SELECT t.application_id, t.scopes, page.items, page.ids,
+       CASE WHEN page.size < $3 AND (page.size > 0 OR $4 = 0) THEN $4 + page.size
+            ELSE (SELECT count(*) FROM flows f /* joined */
+                  WHERE t.application_id = $2 AND f.company_id = t.company_id AND f.application_id = $2
+                    AND f.removing_since IS NULL AND /* query */ TRUE)
+       END AS total
+FROM open_token($1) t
+CROSS JOIN LATERAL (
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           array_agg(f.id ORDER BY /* order */ 1) AS ids, count(*) AS size
+    FROM flows f
+    LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
+    LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Draft'
+    WHERE f.company_id = t.company_id AND f.id = ANY(ARRAY(
+        SELECT f.id FROM flows f /* joined */
+        WHERE t.application_id = $2 AND f.company_id = t.company_id AND f.application_id = $2
+          AND f.removing_since IS NULL AND /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $3 OFFSET $4
+    ))
+) AS page;
 
 -- name: find_application
 -- Tells an empty application from one that is not the caller's.

@@ -139,21 +139,6 @@ WHERE company_id = $1 AND kind = ANY($2::text[])
   AND ($3::bigint IS NULL OR application_id = $3)
   AND ($4::text[] IS NULL OR status = ANY($4));
 
--- name: list_job_log
--- A page of an application's job log: the jobs of these kinds that meet the query put in, in the order put in. What
--- tells about other jobs has a parent and is no entry.
-SELECT * FROM jobs j
-WHERE j.company_id = $1 AND j.application_id = $2 AND j.parent_id IS NULL AND j.kind = ANY($3::text[])
-  AND /* query */ TRUE
-ORDER BY /* order */ 1
-LIMIT $4 OFFSET $5;
-
--- name: count_job_log
--- How many entries list_job_log has to page through.
-SELECT count(*) FROM jobs j
-WHERE j.company_id = $1 AND j.application_id = $2 AND j.parent_id IS NULL AND j.kind = ANY($3::text[])
-  AND /* query */ TRUE;
-
 -- name: list_recent_jobs
 -- The newest jobs of all companies, for the command line; null means any status.
 SELECT * FROM jobs WHERE $1::text IS NULL OR status = $1 ORDER BY id DESC LIMIT $2;

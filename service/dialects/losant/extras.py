@@ -5,38 +5,36 @@ Each is written as members are, to be joined to what carries them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import orjson
 
 from core.domain.templates import Template
 from core.operations.custom_nodes import find_custom_nodes
 from schemas.custom_nodes import render_custom_node
-from schemas.links import Linker
-from schemas.losant import LINKED_VERSION, SHOWN_VERSION
+from schemas.links import link
+from schemas.losant import LINKED_FLOW, LINKED_JOB_LOG, LINKED_VERSION, SHOWN_FLOW, SHOWN_JOB_LOG, SHOWN_VERSION
 from service.calls import Call
 
 
-def linker_of(call: Call, resource: str) -> Callable[..., bytes]:
-    """What writes the type and the links of resources of one kind, those in `schemas/links.py`; nothing unless asked.
-
-    Takes the ids that `Linker.members` takes.
-    """
-    return Linker(resource, call.hex_id("applicationId")).members if call.query["links"] else _nothing
+def links_of(call: Call, resource: str, flow_id: int = 0) -> bytes:
+    """The type and the links of a list, one of those in `schemas/links.py`; nothing unless asked."""
+    return link(resource, call.hex_id("applicationId"), flow_id) if call.query["links"] else b""
 
 
-def links_of(call: Call, resource: str, flow_id: int = 0, thing_id: int = 0) -> bytes:
-    """The same of one resource."""
-    return linker_of(call, resource)(flow_id, thing_id)
+def flow_template(call: Call) -> Template:
+    """How flows are shown: with their type and links if asked."""
+    return LINKED_FLOW if call.query["links"] else SHOWN_FLOW
 
 
 def version_template(call: Call) -> Template:
-    """How versions are shown: with their type and links if asked."""
+    """The same of versions."""
     return LINKED_VERSION if call.query["links"] else SHOWN_VERSION
 
 
-def _nothing(_flow_id: int = 0, _thing_id: int = 0) -> bytes:
-    return b""
+def entry_template(call: Call) -> Template:
+    """The same of entries of the job log."""
+    return LINKED_JOB_LOG if call.query["links"] else SHOWN_JOB_LOG
 
 
 async def custom_nodes_of(call: Call, *, version_ids: Collection[int] = (), flow_ids: Collection[int] = ()) -> bytes:

@@ -7,14 +7,15 @@ import orjson
 from core.domain import languages
 from core.domain.contents import DevelopChange, pick
 from core.domain.etags import render_etag
-from core.domain.flows import Flow, FlowChange, PaletteEntry
+from core.domain.flows import FlowChange, PaletteEntry
 from core.domain.identifiers import hex_id, parse_hex_id
 from core.operations import deletions, flows, versions
 from core.operations.custom_nodes import list_palette
+from core.operations.shown import Shown
 from schemas.custom_nodes import render_custom_node
-from schemas.losant import joined, render_flow, render_page
+from schemas.losant import joined, render_page
 from service.calls import Answer, Call
-from service.dialects.losant.extras import custom_nodes_of, linker_of, links_of, version_template
+from service.dialects.losant.extras import custom_nodes_of, flow_template, links_of, version_template
 from service.dialects.losant.lists import envelope_of, order_of, selection_of
 
 
@@ -27,52 +28,42 @@ def flow_of(call: Call) -> int:
 
 
 async def list_flows(call: Call) -> Answer:
-    application_id = application_of(call)
     selection = await selection_of(call, languages.FLOWS)
-    found, total = await flows.list_flows(
-        call.principal,
+    found = await flows.show_flows(
+        call.claim,
         call.database,
-        application_id,
         selection,
         order_of(call),
+        flow_template(call),
         all_versions=call.query["all_versions"],
     )
-    custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id for flow in found])
-    link = linker_of(call, "flow")
-    envelope = envelope_of(call, len(found), total, applicationId=hex_id(application_id))
+    custom_nodes = await custom_nodes_of(call, flow_ids=found.ids)
+    envelope = envelope_of(call, len(found.ids), found.total, applicationId=hex_id(application_of(call)))
     if not call.query.get("query"):  # what a query has narrowed is of no single class
         envelope["flowClass"] = call.query["flow_class"]
-    page = render_page(b",".join([joined(render_flow(flow), link(flow.id)) for flow in found]), **envelope)
-    return Answer(200, joined(page, links_of(call, "flows"), custom_nodes))
+    return Answer(200, joined(render_page(found.items, **envelope), links_of(call, "flows"), custom_nodes))
 
 
 async def list_namesakes(call: Call) -> Answer:
     """The versions of one name. `develop` and `default` name none."""
-    application_id = application_of(call)
     selection = await selection_of(call, languages.NAMESAKES)
     found = await versions.show_namesakes(
-        call.principal,
-        call.database,
-        application_id,
-        call.query["version"],
-        selection,
-        order_of(call),
-        version_template(call),
+        call.claim, call.database, call.query["version"], selection, order_of(call), version_template(call)
     )
     custom_nodes = await custom_nodes_of(call, version_ids=found.ids)
-    envelope = envelope_of(call, len(found.ids), found.total, applicationId=hex_id(application_id))
+    envelope = envelope_of(call, len(found.ids), found.total, applicationId=hex_id(application_of(call)))
     return Answer(200, joined(render_page(found.items, **envelope), links_of(call, "flowsByVersion"), custom_nodes))
 
 
 async def read_palette(call: Call) -> Answer:
     """What a flow can use beside the nodes its runner knows: the application's own custom nodes."""
-    found = await list_palette(call.principal, call.database, application_of(call))
+    found = await list_palette(call.claim, call.database)
     shown = {"customNodes": [render_custom_node(node) for node in found], "applicationId": hex_id(application_of(call))}
     return Answer(200, joined(orjson.dumps(shown), links_of(call, "palette")))
 
 
 async def create_flow(call: Call) -> Answer:
-    flow = await flows.create_flow(
+    shown = await flows.create_flow(
         call.principal,
         call.database,
         application_of(call),
@@ -80,16 +71,17 @@ async def create_flow(call: Call) -> Answer:
         description=call.body.get("description"),
         flow_class=call.body.get("flow_class", "cloud"),
         enabled=call.body.get("enabled", True),
+        template=flow_template(call),
         palette=_palette(call),
         custom_node_supports=call.body.get("custom_node_supports"),
         develop=_develop(call),
     )
-    return await _answer(call, 201, flow)
+    return await _answer(call, 201, shown)
 
 
 async def read_flow(call: Call) -> Answer:
-    flow = await flows.read_flow(call.principal, call.database, application_of(call), flow_of(call))
-    return await _answer(call, 200, flow)
+    shown = await flows.show_flow(call.claim, call.database, flow_of(call), flow_template(call))
+    return await _answer(call, 200, shown)
 
 
 async def change_flow(call: Call) -> Answer:
@@ -104,10 +96,16 @@ async def change_flow(call: Call) -> Answer:
         palette=_palette(call),
         develop=_develop(call),
     )
-    flow = await flows.change_flow(
-        call.principal, call.database, application_of(call), flow_of(call), change, etag=call.if_match
+    shown = await flows.change_flow(
+        call.principal,
+        call.database,
+        application_of(call),
+        flow_of(call),
+        change,
+        flow_template(call),
+        etag=call.if_match,
     )
-    return await _answer(call, 200, flow)
+    return await _answer(call, 200, shown)
 
 
 async def delete_flow(call: Call) -> Answer:
@@ -124,11 +122,10 @@ async def delete_flow(call: Call) -> Answer:
     return Answer(200, {"success": True}, {"Location": f"/api/v1/jobs/{public_id}"})
 
 
-async def _answer(call: Call, status: int, flow: Flow) -> Answer:
+async def _answer(call: Call, status: int, shown: Shown) -> Answer:
     """One flow with all it was asked for."""
-    custom_nodes = await custom_nodes_of(call, flow_ids=[flow.id])
-    shown = joined(render_flow(flow), links_of(call, "flow", flow.id), custom_nodes)
-    return Answer(status, shown, {"ETag": render_etag(flow.revision)})
+    custom_nodes = await custom_nodes_of(call, flow_ids=[shown.id])
+    return Answer(status, joined(shown.text, custom_nodes), {"ETag": render_etag(shown.revision)})
 
 
 def _palette(call: Call) -> PaletteEntry:

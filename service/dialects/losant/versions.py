@@ -10,6 +10,7 @@ from core.domain.identifiers import hex_id
 from core.domain.query import EVERYTHING, Glob, Selection, parse_query
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import deletions, versions
+from core.operations.shown import Shown
 from core.threads import computed
 from schemas.lists import MOST_QUERY
 from schemas.losant import content_of, joined, render_page
@@ -134,7 +135,7 @@ async def _preview(call: Call, request: deletions.DeletionRequest) -> Answer:
     return Answer(200, {"matched": preview.matched, "protected": preview.protected, "sample": sample})
 
 
-async def _answer(call: Call, status: int, shown: versions.Shown) -> Answer:
+async def _answer(call: Call, status: int, shown: Shown) -> Answer:
     """One version with all it was asked for."""
     custom_nodes = await custom_nodes_of(call, version_ids=[shown.id])
     return Answer(status, joined(shown.text, custom_nodes), {"ETag": render_etag(shown.revision)})

@@ -130,6 +130,24 @@ async def test_a_job_that_gave_up_says_why(
     assert (native["status"], native["error"]["code"]) == (status, "worker_lost")
 
 
+async def test_who_has_no_word_is_the_system_and_an_error_may_have_no_message(
+    api: Api, tenant: Tenant, machinery: Machinery
+) -> None:
+    """One and the same in the list and alone, before the end as well."""
+    name = await accept(tenant, 1)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE jobs SET requested_by_type = 'apiKey', requested_by_id = 7, error_code = 'x'")
+    entry = (await api.get(f"{job_logs_path(tenant)}/{name}")).json
+    assert (entry["requestedByType"], entry["requestedById"]) == ("system", hex_id(7))
+    assert (entry["error"], entry["status"]) == ({"name": "x", "message": ""}, "queued")
+    assert (await api.get(job_logs_path(tenant))).json["items"] == [entry]
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE jobs SET requested_by_type = 'cli', requested_by_id = NULL")
+    entry = (await api.get(f"{job_logs_path(tenant)}/{name}")).json
+    assert (entry["requestedByType"], "requestedById" in entry) == ("system", False)
+    await machinery.drain()
+
+
 async def test_the_removal_of_a_flow_is_an_entry_too(api: Api, tenant: Tenant, machinery: Machinery) -> None:
     flow = await tenant.make_flow()
     await tenant.make_versions(flow, 2)
