@@ -8,6 +8,8 @@ SEED ?= 1
 NODE_CLIENT := tests/clients/node/node_modules/.package-lock.json
 # The generated requests ask every server for the same refusals, and three files ask PostgreSQL for nothing.
 SERVED := tests/store tests/operations tests/worker tests/api --ignore-glob "tests/api/test_every_route_*" --ignore tests/api/test_any_input.py $(addprefix --ignore tests/worker/,test_outbound.py test_mailer.py test_letter.py)
+# A pooler changes what a session and a transaction are: every statement and every operation goes through it, and jobs as callers see them.
+POOLED := $(filter-out tests/api,$(SERVED)) tests/api/jobs tests/api/test_surfaces.py tests/api/test_waiting.py
 
 .PHONY: help run demo test check bench bench-smoke fuzz faults test-tools test-system-servers test-pooler test-samples test-clients test-contracts test-schemathesis schema clean-data
 
@@ -30,7 +32,7 @@ test-system-servers: ## those that touch a server, on the PostgreSQL and Valkey 
 	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_SERVERS=system $(BIN)/pytest -n 2 --dist loadgroup -m "not needs_tools" $(SERVED)
 
 test-pooler: ## those that touch PostgreSQL, through PgBouncer in transaction mode
-	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_POOLER=pgbouncer $(BIN)/pytest -n 2 --dist loadgroup -m "not needs_tools" $(SERVED)
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_TEST_POOLER=pgbouncer $(BIN)/pytest -n 2 --dist loadgroup -m "not needs_tools" $(POOLED)
 
 test-samples: ## exported workflows come back as they were sent: SAMPLES=folder of *.json
 	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_SAMPLES="$(SAMPLES)" $(BIN)/pytest tests/samples
