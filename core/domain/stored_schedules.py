@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.domain.errors import Invalid
+from core.domain.schedules import NEVER_YEARS
 
 MOST_SCHEDULES = 100
 """Schedules of one version. One that has to run at more irregular times than these can name wants another kind of
@@ -26,6 +27,9 @@ CATCHUP_SECONDS = 600
 MOST_PAUSE_REASON = 255
 
 UTC_NAME = "UTC"
+
+PREVIEW_DAYS = NEVER_YEARS * 366
+"""What a preview looks through at most. What has nothing due in it could not be stored."""
 
 
 class OverlapPolicy(StrEnum):

@@ -13,8 +13,8 @@ from typing import Any
 from core.domain.access import Principal
 from core.domain.errors import Conflict, NotFound
 from core.domain.etags import ANY, Etag
-from core.domain.schedules import NEVER_YEARS, Calendar, check_schedule, timetable
-from core.domain.stored_schedules import MOST_SCHEDULES, UTC_NAME, Rules, StoredSchedule
+from core.domain.schedules import Calendar, check_schedule, timetable
+from core.domain.stored_schedules import MOST_SCHEDULES, PREVIEW_DAYS, UTC_NAME, Rules, StoredSchedule
 from core.operations.versions import VERSION_UNKNOWN
 from core.store import audit_events, flow_versions, flows
 from core.store import schedules as store
@@ -22,9 +22,6 @@ from core.store.database import Connection, Database
 from core.store.schedules import Place
 
 SCHEDULE_UNKNOWN = "Schedule was not found"
-
-PREVIEW_WINDOW = timedelta(days=NEVER_YEARS * 366)
-"""What a preview looks through at most: whatever fires at all does so within this time."""
 
 _ANY_CRON = "* * * * *"
 
@@ -118,7 +115,7 @@ async def preview_schedule(
     """
     if start is None:
         start = await _now(database)
-    end = start + PREVIEW_WINDOW
+    end = start + timedelta(days=PREVIEW_DAYS)
     # Some 10 ms for a zone that nobody asked about before and an expression of few days.
     calendar = await asyncio.to_thread(lambda: timetable(cron_string, zone_name).calendar(start, end, most))
     return calendar, start, end
