@@ -13,7 +13,7 @@ from cli.errors import StartError
 from core.domain.errors import Invalid
 from core.domain.schedules import Calendar, timetable
 from core.domain.stored_schedules import PREVIEW_DAYS, UTC_NAME
-from schemas.instants import Instant, parse_instant
+from schemas.moments import Moment, parse_moment
 from schemas.schedules import ENTRIES, MOST_ENTRIES
 
 
@@ -40,10 +40,10 @@ def preview(cron_string: str, zone_name: str, start: str | None, count: int) -> 
 
 def _instant(text: str) -> datetime:
     try:
-        Instant().check(text)
+        Moment().check(text)
     except ValidationError as error:
         raise StartError(f"--from: {error.messages[0]}") from None
-    return parse_instant(text)
+    return parse_moment(text)
 
 
 def _show(calendar: Calendar) -> None:

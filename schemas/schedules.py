@@ -20,7 +20,7 @@ from core.domain.stored_schedules import (
 )
 from core.domain.zones import MOST_ZONE_CHARACTERS, ZONE_DATA_VERSION
 from schemas.fields import Body, Flag, Judged, Text, Word, microseconds
-from schemas.instants import Instant, parse_instant
+from schemas.moments import Moment, parse_moment
 from schemas.shapes import Number
 
 MOST_ENTRIES = 100
@@ -48,7 +48,7 @@ class SchedulePut(Body):
     """What is left out stays as it is."""
 
     cron_string = CronString()
-    deployed_at = Instant(allow_none=True)
+    deployed_at = Moment(allow_none=True)
     timezone = Text(least=1, most=MOST_ZONE_CHARACTERS)
     overlap_policy = Word(*OverlapPolicy)
     catchup_window_seconds = Number(whole=True, least=0, most=MOST_CATCHUP_SECONDS)
@@ -65,7 +65,7 @@ class SchedulePreviewPost(Body):
 
     cron_string = CronString(required=True)
     timezone = Text(least=1, most=MOST_ZONE_CHARACTERS)
-    from_ = Instant(data_key="from")
+    from_ = Moment(data_key="from")
     count = Number(whole=True, least=1, most=MOST_ENTRIES)
 
 
@@ -73,7 +73,7 @@ def rules_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """What a body gives of a schedule's rules, by name and as the rules hold it."""
     given = dict(body)
     if given.get("deployed_at") is not None:
-        given["deployed_at"] = parse_instant(given["deployed_at"])
+        given["deployed_at"] = parse_moment(given["deployed_at"])
     if "overlap_policy" in given:
         given["overlap_policy"] = OverlapPolicy(given["overlap_policy"])
     if "catchup_window_seconds" in given:
@@ -87,7 +87,7 @@ def asked_of(body: Mapping[str, Any]) -> tuple[str, str, datetime | None, int]:
     return (
         body["cron_string"],
         body.get("timezone", UTC_NAME),
-        None if start is None else parse_instant(start),
+        None if start is None else parse_moment(start),
         int(body.get("count", ENTRIES)),
     )
 

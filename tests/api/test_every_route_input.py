@@ -17,8 +17,8 @@ from marshmallow import fields
 from yarl import URL
 
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
-from schemas.instants import Instant
 from schemas.lists import TriggerFilter
+from schemas.moments import Moment
 from schemas.schedules import CronString
 from schemas.shapes import ListOf, Number, Record
 from service.middleware import MOST_OPEN_BODY
@@ -103,7 +103,7 @@ ACCEPTED: dict[type[fields.Field[Any]], str | None] = {
     ListOf: None,
     HexId: None,
     Word: None,
-    Instant: None,
+    Moment: None,
     CronString: None,
     Number: "number",
     Anything: "anything",
@@ -143,7 +143,7 @@ def beyond_bounds(field: fields.Field[Any]) -> Iterator[object]:
 WRONG_FORMS: dict[type[fields.Field[Any]], tuple[str, ...]] = {
     HexId: ("1" * 23, "1" * 25, "\u0661" * 24, "0" * 23 + "1\n"),
     CronString: ("", "* * * *", "* * * * * *", "@daily", "H * * * *", "61 * * * *", "* " * 5_000, "\u0661 * * * *"),
-    Instant: ("", "2026-11-21", "2026-11-21T10:00:00", "2026-02-30T10:00:00Z", "9999-12-31T23:59:59-14:00"),
+    Moment: ("", "2026-11-21", "2026-11-21T10:00:00", "2026-02-30T10:00:00Z", "9999-12-31T23:59:59-14:00"),
 }
 """Text that looks like what a field is for."""
 

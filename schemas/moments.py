@@ -20,8 +20,8 @@ _FORM = re.compile(PATTERN, re.ASCII)
 _FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 
 
-class Instant(Judged[str]):
-    """A date and time with its zone, of the years 1970 to 2999. `parse_instant` makes a value of it."""
+class Moment(Judged[str]):
+    """A date and time with its zone, of the years 1970 to 2999. `parse_moment` makes a value of it."""
 
     def check(self, value: Any) -> None:
         if not isinstance(value, str):
@@ -29,13 +29,13 @@ class Instant(Judged[str]):
         if not _FORM.fullmatch(value):
             raise ValidationError("must be a date and time with its zone, such as 2026-11-21T10:00:00Z")
         try:
-            instant = parse_instant(value)
+            instant = parse_moment(value)
         except ValueError:
             raise ValidationError("is no date and time that there is") from None
         if not EARLIEST <= instant < LATEST:
             raise ValidationError("must be of the years 1970 to 2999")
 
 
-def parse_instant(text: str) -> datetime:
+def parse_moment(text: str) -> datetime:
     """The aware datetime of a text that has the form; digits beyond the microsecond are cut. Raises ValueError."""
     return datetime.fromisoformat(_FRACTION.sub(r"\1", text).upper())
