@@ -146,7 +146,8 @@ FROM flow_versions WHERE id = $2 AND company_id = $1;
 -- name: delete_batch
 -- Moves one batch of a bulk delete, with its schedules, to the trash and says which it left. Every protecting condition
 -- is judged on the row as it is when its lock is held, so a version patched or deployed in the meantime stays; $6 lets
--- the removal of a whole flow take its Draft along.
+-- the removal of a whole flow take its Draft along. A flow without schedules is asked once; with some, each version is
+-- looked up in their index, as they were when the statement began, which no estimate can turn into a join of all with all.
 WITH target AS (
     SELECT id, revision FROM unnest($3::bigint[], $4::integer[]) AS pair (id, revision)
 ), moved AS (
@@ -155,22 +156,25 @@ WITH target AS (
     WHERE v.id = t.id AND v.revision = t.revision AND v.company_id = $1 AND v.flow_id = $2
       AND v.deploy_at IS NULL AND (v.status = 'Inactive' OR ($6 = 'flow_deleted' AND v.status = 'Draft'))
     RETURNING v.*
+), timed AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM schedules WHERE flow_id = $2 AND company_id = $1) AS found
 ), silenced AS (
-    DELETE FROM schedules s USING moved m
-    WHERE s.flow_id = $2 AND s.company_id = $1 AND s.flow_version_id = m.id
-    RETURNING s.*
-), gathered AS (
-    SELECT s.flow_version_id, json_agg(s ORDER BY s.id) AS schedules FROM silenced s GROUP BY s.flow_version_id
+    DELETE FROM schedules s
+    WHERE (SELECT found FROM timed)
+      AND s.flow_id = $2 AND s.company_id = $1 AND s.flow_version_id = ANY (ARRAY(SELECT m.id FROM moved m))
 ), kept AS (
     INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded,
                                   status, enabled, notes, body, digest, revision, last_deployed_at, created_at,
                                   updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
                                   schedules)
-    SELECT m.id, company_id, flow_id, $5, $6, iteration, name, name_folded,
+    SELECT id, company_id, flow_id, $5, $6, iteration, name, name_folded,
            status, enabled, notes, body, digest, revision, last_deployed_at, created_at,
            updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
-           g.schedules
-    FROM moved m LEFT JOIN gathered g ON g.flow_version_id = m.id
+           CASE WHEN (SELECT found FROM timed) THEN (
+               SELECT json_agg(s ORDER BY s.id) FROM schedules s
+               WHERE s.flow_id = $2 AND s.company_id = $1 AND s.flow_version_id = m.id
+           ) END
+    FROM moved m
 )
 SELECT array_agg(t.id ORDER BY t.id) FROM target t WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = t.id);
 
