@@ -47,7 +47,8 @@ async def create(tenant: Tenant, version_id: int, given: Mapping[str, Any]) -> S
 async def rows(tenant: Tenant, version_id: int) -> list[asyncpg.Record]:
     """Everything that is stored of a version's schedules."""
     async with tenant.database.connection() as connection:
-        return await connection.fetch("SELECT * FROM schedules WHERE flow_version_id = $1 ORDER BY id", version_id)
+        found = await connection.fetch("SELECT * FROM schedules WHERE flow_version_id = $1 ORDER BY id", version_id)
+    return list(found)
 
 
 async def everywhere(tenant: Tenant) -> tuple[int, int]:

@@ -146,8 +146,9 @@ FROM flow_versions WHERE id = $2 AND company_id = $1;
 -- name: delete_batch
 -- Moves one batch of a bulk delete, with its schedules, to the trash and says which it left. Every protecting condition
 -- is judged on the row as it is when its lock is held, so a version patched or deployed in the meantime stays; $6 lets
--- the removal of a whole flow take its Draft along. A flow without schedules is asked once; with some, each version is
--- looked up in their index, as they were when the statement began, which no estimate can turn into a join of all with all.
+-- the removal of a whole flow take its Draft along. A flow without schedules is asked once. With some, each version is
+-- looked up in their index: no estimate can turn that into a join of all with all. They are read as they were when the
+-- statement began, which is how they are, since nobody else writes schedules of a flow that is locked.
 WITH target AS (
     SELECT id, revision FROM unnest($3::bigint[], $4::integer[]) AS pair (id, revision)
 ), moved AS (
