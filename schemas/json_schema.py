@@ -11,8 +11,11 @@ from typing import Any
 
 from marshmallow import fields
 
+from core.domain.cron import MOST_CRON_CHARACTERS
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
+from schemas.moments import PATTERN, Moment
+from schemas.schedules import CRON_PATTERN, CronString
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
 HEX_ID = {"type": "string", "pattern": "^[0-9A-Fa-f]{24}$"}
@@ -76,6 +79,8 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Uri: lambda field: {**_text(field), "format": "uri"},
     Mapped: lambda _: {"type": "object"},
     TriggerFilter: lambda _: _TRIGGER_FILTER,
+    Moment: lambda _: {"type": "string", "format": "date-time", "pattern": f"^{PATTERN}$"},
+    CronString: lambda _: {"type": "string", "maxLength": MOST_CRON_CHARACTERS, "pattern": f"^{CRON_PATTERN}$"},
     Anything: lambda _: {"type": ["string", "number", "boolean", "object", "array", "null"]},
 }
 

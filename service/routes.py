@@ -14,6 +14,7 @@ from schemas import jobs as job_shapes
 from schemas import lists
 from schemas import logins as login_shapes
 from schemas import losant as shapes
+from schemas import schedules as schedule_shapes
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
@@ -25,6 +26,7 @@ from service.dialects.oauth import envelope as oauth_envelope
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import schedules as patchworks_schedules
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -114,6 +116,7 @@ def _writes(scope: str) -> Need:
 _A = "/applications/{applicationId}"
 _V = _A + "/flows/{flowId}/versions"
 _S = _A + "/flows/{flowId}/storage"
+_P = "/api/v1/flow-versions/{flow_version}/schedules"
 _L, _N = Dialect.LOSANT, Dialect.NATIVE
 
 ROUTES: tuple[Route, ...] = (
@@ -211,6 +214,26 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/flows/{flow}/storage/trash/{entry}/restore", native_storage.restore_entry, _N,
         _writes("flow.setStorageEntry"), 200, role=Role.MANAGER,
+    ),
+    Route(
+        "GET", _P, patchworks_schedules.list_schedules, _N, _reads("flowVersion.get"), 200, job_shapes.PageQuery,
+        role=Role.READ_ONLY,
+    ),
+    Route(
+        "POST", _P, patchworks_schedules.create_schedule, _N, _writes("flowVersion.patch"), 200,
+        body=schedule_shapes.SchedulePost, role=Role.MANAGER,
+    ),
+    Route(
+        "PUT", f"{_P}/{{schedule}}", patchworks_schedules.change_schedule, _N, _writes("flowVersion.patch"), 200,
+        body=schedule_shapes.SchedulePut, role=Role.MANAGER,
+    ),
+    Route(
+        "DELETE", f"{_P}/{{schedule}}", patchworks_schedules.delete_schedule, _N, _writes("flowVersion.patch"), 200,
+        role=Role.MANAGER,
+    ),
+    Route(
+        "POST", "/api/v1/schedules/preview", patchworks_schedules.preview_schedule, _N, _reads("flowVersion.get"), 200,
+        body=schedule_shapes.SchedulePreviewPost, role=Role.READ_ONLY,
     ),
 )  # fmt: skip
 

@@ -31,6 +31,7 @@ from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import schedules as patchworks_schedules
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -130,5 +131,16 @@ TOLD: dict[RouteHandler, Told] = {
         "Gives a program a login token; HTTP Basic can take the place of client_id and client_secret",
         login_answers.Token,
         refuses=(Unauthenticated, UnsupportedGrant, InvalidScope),
+    ),
+    patchworks_schedules.list_schedules: Told("Lists the schedules of a version", native_answers.Schedules),
+    patchworks_schedules.create_schedule: Told(
+        "Gives a version a schedule", native_answers.Schedule, gives=_TAG, refuses=(Conflict,)
+    ),
+    patchworks_schedules.change_schedule: Told("Changes a schedule", native_answers.Schedule, reads=_GUARD, gives=_TAG),
+    patchworks_schedules.delete_schedule: Told(
+        "Deletes a schedule for good", native_answers.ScheduleDeleted, reads=_GUARD
+    ),
+    patchworks_schedules.preview_schedule: Told(
+        "Shows when something with these rules would be due", native_answers.SchedulePreview
     ),
 }

@@ -9,7 +9,7 @@ from core.domain.versions import TrashEntry, Version
 from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
-from core.store import audit_events, deleted_versions, flow_storages, flow_versions, flows, job_items, jobs
+from core.store import audit_events, deleted_versions, flow_storages, flow_versions, flows, job_items, jobs, schedules
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
 
@@ -88,8 +88,9 @@ async def list_trash(
 async def restore_entry(principal: Principal, database: Database, flow_id: int, entry_id: int, terms: Terms) -> int:
     """Brings back one deleted version, or one replaced content, and returns the version's id.
 
-    The content that a restored replacement replaces goes to the trash in its turn; a flow's develop content changes
-    the flow as well. Raises NotFound, and AlreadyExists when the name was taken since.
+    The content that a restored replacement replaces goes to the trash in its turn, and where schedules left with what
+    returns, those that are there now go with it; a flow's develop content changes the flow as well. Raises NotFound,
+    and AlreadyExists when the name was taken since.
     """
 
     async def work(connection: Connection) -> int:
@@ -99,12 +100,15 @@ async def restore_entry(principal: Principal, database: Database, flow_id: int, 
         if entry is None:
             raise NotFound(ENTRY_UNKNOWN)
         live = await _lock_live(connection, principal, flow_id, entry["version_id"], entry["name"])
+        scheduled = entry["schedules"] is not None
         if live is None:
             version_id = await deleted_versions.insert_restored(connection, entry)
         else:
-            await flow_versions.keep_replaced(connection, principal.company_id, live.id, terms.undo)
-            content = deleted_versions.content_of(entry)
-            version_id = (await flow_versions.replace(connection, principal, live.id, content)).id
+            company_id, version_id = principal.company_id, live.id
+            await flow_versions.keep_replaced(connection, company_id, version_id, terms.undo, with_schedules=scheduled)
+            await flow_versions.replace(connection, principal, version_id, deleted_versions.content_of(entry))
+        if scheduled:
+            await schedules.put_back(connection, principal.company_id, version_id, entry["schedules"])
         if entry["name"] is None:
             await flows.touch(connection, principal, flow_id)
         await audit_events.record(

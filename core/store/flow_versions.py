@@ -41,6 +41,7 @@ _DELETE_BATCH = query("flow_versions.delete_batch")
 _EXPLAIN_LEFT = query("flow_versions.explain_left")
 _PATCH = query("flow_versions.patch_version")
 _PREVIEW = query("flow_versions.preview_set")
+_FIND_FLOW = query("flow_versions.find_flow_of_version")
 _SHOW_NAMESAKES = query("flow_versions.show_namesakes")
 
 COLUMNS = {
@@ -203,6 +204,12 @@ async def lock_draft(connection: Connection, company_id: int, flow_id: int) -> V
     return None if found is None else await _read_locked(connection, company_id, found)
 
 
+async def find_flow(connection: Connection, company_id: int, version_id: int, application_id: int | None) -> int | None:
+    """The flow that a version is of; None if the caller has no such version. A version never changes its flow."""
+    found: int | None = await connection.fetchval(_FIND_FLOW, company_id, version_id, application_id)
+    return found
+
+
 async def _read_locked(connection: Connection, company_id: int, version_id: int) -> Version | None:
     row = await connection.fetchrow(_READ_LOCKED, company_id, version_id)
     return version_of(row) if row else None
@@ -235,8 +242,11 @@ async def _replace(
     return version_of(row)
 
 
-async def keep_replaced(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> None:
-    await connection.execute(_KEEP_REPLACED, company_id, version_id, keep)
+async def keep_replaced(
+    connection: Connection, company_id: int, version_id: int, keep: timedelta, *, with_schedules: bool = False
+) -> None:
+    """`with_schedules` takes the version's schedules away with its old content; without, they stay as they are."""
+    await connection.execute(_KEEP_REPLACED, company_id, version_id, keep, with_schedules)
 
 
 async def demote(connection: Connection, principal: Principal, flow_id: int) -> Standing | None:

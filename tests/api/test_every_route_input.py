@@ -18,7 +18,9 @@ from yarl import URL
 
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import TriggerFilter
-from schemas.shapes import ListOf, Record
+from schemas.moments import Moment
+from schemas.schedules import CronString
+from schemas.shapes import ListOf, Number, Record
 from service.middleware import MOST_OPEN_BODY
 from service.routes import Dialect, Route
 from tests.api.cases import (
@@ -101,6 +103,9 @@ ACCEPTED: dict[type[fields.Field[Any]], str | None] = {
     ListOf: None,
     HexId: None,
     Word: None,
+    Moment: None,
+    CronString: None,
+    Number: "number",
     Anything: "anything",
 }
 """The kind each kind of field reads; None where not even every value of that kind will do."""
@@ -115,18 +120,32 @@ def wrong_values(field: fields.Field[Any]) -> Iterator[object]:
             continue
         yield from (value for value in values if not (isinstance(field, ListOf) and value == []))
     assert not field.validators, "a field judges by itself"
-    if isinstance(field, Text):
-        yield "x" * (field.most + 1)
-        if field.least:
-            yield "x" * (field.least - 1)
+    yield from beyond_bounds(field)
+    yield from WRONG_FORMS.get(type(field), ())
     if isinstance(field, Text) and field.form:
         yield from ("nonsense", "", "\u0661.\u0661.\u0661", "1.2.3\n", "data:image/png;base64,\n")
-    if isinstance(field, ListOf) and field.most is not None:
-        yield [{}] * (field.most + 1)
-    if isinstance(field, HexId):
-        yield from ("1" * 23, "1" * 25, "\u0661" * 24, "0" * 23 + "1\n")
     if isinstance(field, Word):
         yield from (word.upper() for word in field.words if word)
+
+
+def beyond_bounds(field: fields.Field[Any]) -> Iterator[object]:
+    if isinstance(field, Text):
+        yield from ["x" * (field.most + 1), "x" * (field.least - 1)][: 2 if field.least else 1]
+    if isinstance(field, ListOf) and field.most is not None:
+        yield [{}] * (field.most + 1)
+    if isinstance(field, Number):
+        assert field.whole
+        assert field.least is not None
+        assert field.most is not None
+        yield from (field.least - 1, field.most + 1, field.least + 0.5)
+
+
+WRONG_FORMS: dict[type[fields.Field[Any]], tuple[str, ...]] = {
+    HexId: ("1" * 23, "1" * 25, "\u0661" * 24, "0" * 23 + "1\n"),
+    CronString: ("", "* * * *", "* * * * * *", "@daily", "H * * * *", "61 * * * *", "* " * 5_000, "\u0661 * * * *"),
+    Moment: ("", "2026-11-21", "2026-11-21T10:00:00", "2026-02-30T10:00:00Z", "9999-12-31T23:59:59-14:00"),
+}
+"""Text that looks like what a field is for."""
 
 
 @every_route_with_a_body

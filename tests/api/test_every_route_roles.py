@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from core.domain.access import Role
+from service.dialects.patchworks.schedules import preview_schedule
 from service.routes import Dialect, Route
 from tests.api.cases import arrange, ask, assert_open, assert_refused, every, names_of
 from tests.api.conftest import Ground
@@ -31,10 +32,19 @@ LEAST = {
     "POST /api/v1/flows/{flow}/trash/{entry}/restore": Role.MANAGER,
     "GET /api/v1/flows/{flow}/storage/trash": Role.READ_ONLY,
     "POST /api/v1/flows/{flow}/storage/trash/{entry}/restore": Role.MANAGER,
+    "GET /api/v1/flow-versions/{flow_version}/schedules": Role.READ_ONLY,
+    "POST /api/v1/flow-versions/{flow_version}/schedules": Role.MANAGER,
+    "PUT /api/v1/flow-versions/{flow_version}/schedules/{schedule}": Role.MANAGER,
+    "DELETE /api/v1/flow-versions/{flow_version}/schedules/{schedule}": Role.MANAGER,
+    "POST /api/v1/schedules/preview": Role.READ_ONLY,
 }
 """The least role of each route, said here once more on its own: anybody reads, only some change."""
 
 every_route_for_people = every(lambda route: route.dialect.takes_people and not route.is_open)
+every_route_to_own = every(
+    lambda route: route.dialect.takes_people and not route.is_open and route.handler is not preview_schedule
+)
+"""Those that are about something a company has; a preview is arithmetic."""
 every_route_for_applications = every(lambda route: route.dialect is Dialect.LOSANT)
 
 
@@ -110,7 +120,7 @@ async def test_a_key_acts_as_a_manager(ground: Ground, route: Route) -> None:
     assert answer.status == (route.success if Role.MANAGER.includes(least(route)) else 403)
 
 
-@every_route_for_people
+@every_route_to_own
 @pytest.mark.parametrize("who", ["foreign", "parent", "child", "sibling"])
 async def test_another_company_is_unknown_to_its_kin_too(
     ground: Ground, cast: Cast, family: tuple[Tenant, Tenant, Tenant], route: Route, who: str

@@ -51,6 +51,11 @@ GET    N/flows/{flow}/trash                             flowVersions.get        
 POST   N/flows/{flow}/trash/{entry}/restore             flowVersions.post               W
 GET    N/flows/{flow}/storage/trash                     flow.getStorageEntries          R
 POST   N/flows/{flow}/storage/trash/{entry}/restore     flow.setStorageEntry            W
+GET    N/flow-versions/{flow_version}/schedules         flowVersion.get                 R
+POST   N/flow-versions/{flow_version}/schedules         flowVersion.patch               W
+PUT    N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
+DELETE N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
+POST   N/schedules/preview                              flowVersion.get                 R
 """
 """Method, address, what a token needs, and whether that reads or writes.
 

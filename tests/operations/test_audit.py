@@ -26,6 +26,7 @@ from core.operations import (
     logins,
     people,
     results,
+    schedules,
     storage,
     stories,
     undo,
@@ -39,7 +40,8 @@ from tests.support.people import ISSUING, client_token, make_client, make_person
 from tests.support.tenants import KEEP, SECRET, Tenant
 
 MODULES: tuple[ModuleType, ...] = (
-    access, custom_nodes, deletions, flows, jobs, logins, people, results, storage, stories, undo, versions,
+    access, custom_nodes, deletions, flows, jobs, logins, people, results, schedules, storage,
+    stories, undo, versions,
 )  # fmt: skip
 
 READING = {
@@ -47,7 +49,8 @@ READING = {
     "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
     "list_applications", "list_clients", "list_companies",
     "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
-    "list_recent_jobs", "list_signing_keys", "list_tokens", "list_trash", "list_users", "preview_deletion", "read_job",
+    "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
+    "preview_deletion", "preview_schedule", "read_job",
     "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
@@ -223,6 +226,22 @@ async def _restore_storage(scene: Scene) -> None:
     await storage.restore_storage(principal, database, scene.flow.id, entry.id, keep=KEEP)
 
 
+async def _schedule(scene: Scene) -> tuple[Principal, Database, int, int]:
+    """A schedule of a new version, as the operations name it."""
+    version = await scene.tenant.make_version(scene.flow, "timed")
+    principal, database = scene.tenant.principal, scene.tenant.database
+    made = await schedules.create_schedule(principal, database, version.id, {"cron_string": "0 3 * * *"})
+    return principal, database, version.id, made.id
+
+
+async def _change_schedule(scene: Scene) -> None:
+    await schedules.change_schedule(*await _schedule(scene), {"paused": True})
+
+
+async def _delete_schedule(scene: Scene) -> None:
+    await schedules.delete_schedule(*await _schedule(scene))
+
+
 CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "create_company": (
         lambda scene: access.create_company(
@@ -312,6 +331,9 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "delete_entry": (_delete_entry, "storage.delete"),
     "clear_storage": (_clear_storage, "storage.clear"),
     "restore_storage": (_restore_storage, "storage.restore"),
+    "create_schedule": (_schedule, "schedule.create"),
+    "change_schedule": (_change_schedule, "schedule.change"),
+    "delete_schedule": (_delete_schedule, "schedule.delete"),
     "accept_undo": (_undo, "job.undo"),
     "restore_batch": (_restore_batch, "versions.restore"),
     "restore_entry": (_restore_entry, "version.restore"),

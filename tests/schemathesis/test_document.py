@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from core.domain.identifiers import hex_id
-from core.operations import undo
+from core.operations import schedules, undo
 from service.dialects.oauth.token import GRANT
 from service.openapi import DOCUMENTED
 from service.routes import ROUTES, Dialect
@@ -87,12 +87,22 @@ async def known_natively(tenant: Tenant) -> Known:
     for flow in flows:
         found, _ = await undo.list_trash(tenant.principal, tenant.database, flow.id, limit=FLOWS, offset=0)
         entries += [entry.id for entry in found]
+    version = await tenant.make_version(await tenant.make_flow("Timed"), "v1")
+    made = [
+        await schedules.create_schedule(
+            tenant.principal, tenant.database, version.id, {"cron_string": f"{minute} * * * *"}
+        )
+        for minute in range(40)
+    ]
     user = await make_user(tenant)
     client = await make_client(user, tenant.database)
     return {
         "path.job": jobs,
         "path.flow": [flow.id for flow in flows],
         "path.entry": entries,
+        "path.flow_version": [version.id],
+        "path.schedule": [schedule.id for schedule in made],
+        "body.timezone": ["UTC", "Europe/Berlin", "Australia/Lord_Howe"],
         "body.username": [user.email],
         "body.email": [user.email],
         "body.password": [PASSWORD],

@@ -97,6 +97,64 @@ async def test_fixing_the_set_of_a_small_flow_reads_only_it(
     assert rows_touched(text) <= 20, text
 
 
+# Schedules
+
+
+@pytest.fixture
+async def timed(tenant: Tenant, database: Database, crowded: tuple[int, int]) -> int:
+    """The small flow; each version of the large one has a schedule, and the small one has none."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO schedules (company_id, flow_id, flow_version_id, cron_string, timezone, overlap_policy,
+                                   catchup_window_seconds, paused, created_by_type, updated_by_type)
+            SELECT v.company_id, v.flow_id, v.id, '0 3 * * *', 'UTC', 'skip', 600, false, 'cli', 'cli'
+            FROM flow_versions v WHERE v.flow_id <> $1
+            """,
+            crowded[1],
+        )
+        await connection.execute("VACUUM ANALYZE schedules")
+    return crowded[1]
+
+
+def visits(text: str, index: str) -> int:
+    """How often a plan went to an index, in all steps together."""
+    found = "\n".join(line for line in text.splitlines() if index in line)
+    return sum(int(loops) for loops in re.findall(r"loops=(\d+)", found))
+
+
+async def test_the_schedules_of_a_version_are_found_in_their_index(
+    tenant: Tenant, database: Database, timed: int
+) -> None:
+    async with database.connection() as connection:
+        version = await connection.fetchrow("SELECT flow_id, id FROM flow_versions WHERE flow_id <> $1 LIMIT 1", timed)
+    place = (tenant.company_id, version["flow_id"], version["id"])
+    for name, arguments in (("list_schedules", (*place, 15, 0)), ("count_schedules", place)):
+        text = await plan(database, query(f"schedules.{name}"), *arguments)
+        assert "schedules_version_index" in text, text
+        assert rows_touched(text) <= 1, text
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_deleting_many_versions_looks_for_their_schedules_once(
+    tenant: Tenant, database: Database, timed: int, mode: str
+) -> None:
+    """Not once a version: a flow without schedules pays for one look into an index."""
+    async with database.connection() as connection:
+        await connection.execute(f"SET plan_cache_mode = '{mode}'")
+        pairs = await connection.fetch("SELECT id, revision FROM flow_versions WHERE flow_id = $1", timed)
+        ids, revisions = [pair["id"] for pair in pairs], [pair["revision"] for pair in pairs]
+        attempt = connection.transaction()
+        await attempt.start()
+        explained = f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {query('flow_versions.delete_batch')}"
+        lines = await connection.fetch(explained, tenant.company_id, timed, ids, revisions, 1, "bulk_deleted")
+        await attempt.rollback()
+        await connection.execute("RESET plan_cache_mode")
+    text = "\n".join(line[0] for line in lines)
+    assert visits(text, "schedules_version_index") == 1, text
+    assert "Seq Scan on schedules" not in text, text
+
+
 # Lists of an application
 
 OTHERS, LARGE, SMALL = 2_000, 4_000, 20

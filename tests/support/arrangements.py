@@ -20,7 +20,7 @@ from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.domain.people import User
 from core.domain.storage import Entry
-from core.operations import access, deletions, jobs, people, storage, undo, versions
+from core.operations import access, deletions, jobs, people, schedules, storage, undo, versions
 from core.store import jobs as store
 from core.store.database import Connection
 from service.calls import Answer, Call, Stream
@@ -30,6 +30,7 @@ from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import schedules as patchworks_schedules
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -47,6 +48,8 @@ UNKNOWN = {
     "job": "A" * 21,
     "flow": str(LARGEST_ID - 1),
     "entry": str(LARGEST_ID - 1),
+    "flow_version": str(LARGEST_ID - 1),
+    "schedule": str(LARGEST_ID - 1),
 }
 """A well-formed id that nothing has, for every name a path parameter goes by."""
 
@@ -237,6 +240,34 @@ async def _somebody(tenant: Tenant) -> User:
     return found or await make_user(tenant, email=email)
 
 
+async def _scheduled(tenant: Tenant) -> Arranged:
+    """A version by the plain number it goes by under /api/v1."""
+    flow = await tenant.make_flow(f"Flow {next(_numbers)}")
+    version = await tenant.make_version(flow, f"v{next(_numbers)}")
+    return Arranged({"flow_version": str(version.id)}, flow=flow)
+
+
+async def _new_schedule(tenant: Tenant) -> Arranged:
+    return replace(await _scheduled(tenant), body={"cron_string": "0 3 * * *", "timezone": "Europe/Berlin"})
+
+
+async def _schedule(tenant: Tenant) -> Arranged:
+    arranged = await _scheduled(tenant)
+    version_id = int(arranged.ids["flow_version"])
+    made = await schedules.create_schedule(
+        tenant.principal, tenant.database, version_id, {"cron_string": "*/5 * * * *"}
+    )
+    return replace(arranged, ids={**arranged.ids, "schedule": str(made.id)})
+
+
+async def _schedule_change(tenant: Tenant) -> Arranged:
+    return replace(await _schedule(tenant), body={"cron_string": "0 4 * * *", "paused": True, "pause_reason": "moved"})
+
+
+async def _previewed(_: Tenant) -> Arranged:
+    return Arranged({}, {"cron_string": "0 3 * * *", "timezone": "Europe/Berlin"})
+
+
 async def _login(tenant: Tenant) -> Arranged:
     user = await _somebody(tenant)
     return Arranged({}, {"username": user.email, "password": PASSWORD})
@@ -280,4 +311,9 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     oauth_token.issue_token: _client,
     native_storage.list_trash: _deleted_value,
     native_storage.restore_entry: _deleted_value_entry,
+    patchworks_schedules.list_schedules: _scheduled,
+    patchworks_schedules.create_schedule: _new_schedule,
+    patchworks_schedules.change_schedule: _schedule_change,
+    patchworks_schedules.delete_schedule: _schedule,
+    patchworks_schedules.preview_schedule: _previewed,
 }

@@ -38,8 +38,9 @@ UPDATE jobs SET purged_at = clock_timestamp() WHERE id = $1;
 SELECT count(*) FROM deleted_versions WHERE job_id = $1;
 
 -- name: restore_batch
--- Brings back the next entries of a job's trash. What meets a taken name, or a second draft, stays in the trash; an
--- undone deletion leaves a version inactive under a new revision, so that an older job's set no longer fits it.
+-- Brings back the next entries of a job's trash, with the schedules that left with them. What meets a taken name, or a
+-- second draft, stays in the trash; an undone deletion leaves a version inactive under a new revision, so that an older
+-- job's set no longer fits it.
 WITH batch AS (
     SELECT * FROM deleted_versions WHERE job_id = $1 AND version_id > $2 ORDER BY version_id LIMIT $3
 ), back AS (
@@ -53,6 +54,17 @@ WITH batch AS (
     FROM batch
     ON CONFLICT DO NOTHING
     RETURNING id
+), scheduled AS (
+    INSERT INTO schedules (id, company_id, flow_id, flow_version_id, cron_string, timezone, overlap_policy,
+                           catchup_window_seconds, paused, pause_reason, deployed_at, revision, created_at, updated_at,
+                           created_by_type, created_by_id, updated_by_type, updated_by_id)
+    SELECT s.id, s.company_id, s.flow_id, s.flow_version_id, s.cron_string, s.timezone, s.overlap_policy,
+           s.catchup_window_seconds, s.paused, s.pause_reason, s.deployed_at, s.revision, s.created_at, s.updated_at,
+           s.created_by_type, s.created_by_id, s.updated_by_type, s.updated_by_id
+    FROM batch b
+    JOIN back r ON r.id = b.version_id
+    CROSS JOIN LATERAL json_populate_recordset(NULL::schedules, b.schedules) AS s
+    WHERE b.schedules IS NOT NULL
 ), emptied AS (
     DELETE FROM deleted_versions d USING batch b, back r WHERE d.id = b.id AND b.version_id = r.id
 )

@@ -103,36 +103,52 @@ WHERE id = $2 AND company_id = $1
 RETURNING id, digest;
 
 -- name: delete_version
--- Moves one version to the trash, unless it is protected; the conditions stand in the deleting statement so that a
--- deploy that commits first wins.
+-- Moves one version with its schedules to the trash, unless it is protected; the conditions stand in the deleting
+-- statement so that a deploy that commits first wins.
 WITH moved AS (
     DELETE FROM flow_versions v
     WHERE v.id = $2 AND v.company_id = $1 AND v.status = 'Inactive' AND v.deploy_at IS NULL
     RETURNING v.*
+), silenced AS (
+    DELETE FROM schedules s USING moved m
+    WHERE s.flow_id = m.flow_id AND s.flow_version_id = m.id AND s.company_id = $1
+    RETURNING s.*
 )
 INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded, status,
                               enabled, notes, body, digest, revision, last_deployed_at, created_at, updated_at,
-                              created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after)
+                              created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after, schedules)
 SELECT id, company_id, flow_id, NULL, 'deleted', iteration, name, name_folded, status, enabled, notes,
        body, digest, revision, last_deployed_at, created_at, updated_at,
-       created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval
+       created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval,
+       (SELECT json_agg(s ORDER BY s.id) FROM silenced s)
 FROM moved
 RETURNING version_id;
 
 -- name: keep_replaced
--- Puts a copy of a version's content into the trash just before it is replaced.
+-- Puts a copy of a version's content into the trash just before it is replaced. Its schedules stay with the version,
+-- unless they are replaced as well ($4): they then go along, so that a schedule is never in two places. That none went
+-- along is not the same as that they stayed.
+WITH silenced AS (
+    DELETE FROM schedules s USING flow_versions v
+    WHERE $4 AND v.id = $2 AND v.company_id = $1
+      AND s.flow_id = v.flow_id AND s.flow_version_id = v.id AND s.company_id = $1
+    RETURNING s.*
+)
 INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded, status,
                               enabled, notes, body, digest, revision, last_deployed_at, created_at, updated_at,
-                              created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after)
+                              created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after, schedules)
 SELECT id, company_id, flow_id, NULL, 'replaced', iteration, name, name_folded, status, enabled, notes,
        body, digest, revision, last_deployed_at, created_at, updated_at,
-       created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval
+       created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval,
+       CASE WHEN $4 THEN (SELECT coalesce(json_agg(s ORDER BY s.id), '[]') FROM silenced s) END
 FROM flow_versions WHERE id = $2 AND company_id = $1;
 
 -- name: delete_batch
--- Moves one batch of a bulk delete to the trash and says which it left. Every protecting condition is judged on
--- the row as it is when its lock is held, so a version patched or deployed in the meantime stays; $6 lets the removal
--- of a whole flow take its Draft along.
+-- Moves one batch of a bulk delete, with its schedules, to the trash and says which it left. Every protecting condition
+-- is judged on the row as it is when its lock is held, so a version patched or deployed in the meantime stays; $6 lets
+-- the removal of a whole flow take its Draft along. A flow without schedules is asked once. With some, each version is
+-- looked up in their index: no estimate can turn that into a join of all with all. They are read as they were when the
+-- statement began, which is how they are, since nobody else writes schedules of a flow that is locked.
 WITH target AS (
     SELECT id, revision FROM unnest($3::bigint[], $4::integer[]) AS pair (id, revision)
 ), moved AS (
@@ -141,14 +157,25 @@ WITH target AS (
     WHERE v.id = t.id AND v.revision = t.revision AND v.company_id = $1 AND v.flow_id = $2
       AND v.deploy_at IS NULL AND (v.status = 'Inactive' OR ($6 = 'flow_deleted' AND v.status = 'Draft'))
     RETURNING v.*
+), timed AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM schedules WHERE flow_id = $2 AND company_id = $1) AS found
+), silenced AS (
+    DELETE FROM schedules s
+    WHERE (SELECT found FROM timed)
+      AND s.flow_id = $2 AND s.company_id = $1 AND s.flow_version_id = ANY (ARRAY(SELECT m.id FROM moved m))
 ), kept AS (
     INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded,
                                   status, enabled, notes, body, digest, revision, last_deployed_at, created_at,
-                                  updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id)
+                                  updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
+                                  schedules)
     SELECT id, company_id, flow_id, $5, $6, iteration, name, name_folded,
            status, enabled, notes, body, digest, revision, last_deployed_at, created_at,
-           updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id
-    FROM moved
+           updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
+           CASE WHEN (SELECT found FROM timed) THEN (
+               SELECT json_agg(s ORDER BY s.id) FROM schedules s
+               WHERE s.flow_id = $2 AND s.company_id = $1 AND s.flow_version_id = m.id
+           ) END
+    FROM moved m
 )
 SELECT array_agg(t.id ORDER BY t.id) FROM target t WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = t.id);
 
@@ -237,3 +264,10 @@ CROSS JOIN LATERAL (
         LIMIT $4 OFFSET $5
     ))
 ) AS page;
+
+-- name: find_flow_of_version
+-- Where a version is that an address names by itself; null in $3 means in any application. The Draft is one, too.
+SELECT v.flow_id
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
+WHERE v.id = $2 AND v.company_id = $1 AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL;
