@@ -102,6 +102,7 @@ async def known_natively(tenant: Tenant) -> Known:
         "path.entry": entries,
         "path.flow_version": [version.id],
         "path.schedule": [schedule.id for schedule in made],
+        "body.cron_string": ["* * * * *", "30 2 * * 0", "0 0 13 * 5"],
         "body.timezone": ["UTC", "Europe/Berlin", "Australia/Lord_Howe"],
         "body.username": [user.email],
         "body.email": [user.email],
