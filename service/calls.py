@@ -82,6 +82,7 @@ class Call:
     raw_path: str
     raw_body: bytes
     remote: str | None
+    """Where it comes from, on a route that is open to everybody; elsewhere the caller carries it."""
 
     @property
     def asker(self) -> Principal | Claim:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import asyncpg
 import structlog
@@ -34,6 +35,7 @@ from service.rates import STANDING
 from service.routes import Dialect, Route, dialect_of
 from service.senders import address_of
 
+Bytes = TypeVar("Bytes", bytes, bytearray)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_BODY = 8 * 1024 * 1024
@@ -70,7 +72,9 @@ def endpoint(route: Route) -> Handler:
         _admit(route, principal, request)
         return principal
 
-    async def answer(request: web.Request, caller: Principal | Claim | None) -> web.StreamResponse:
+    async def answer(
+        request: web.Request, caller: Principal | Claim | None, remote: str | None = None
+    ) -> web.StreamResponse:
         service = request.app[SERVICE]
         raw = await _read(request, MOST_OPEN_BODY if route.is_open else MOST_BODY) if body_schema else b""
         document = await computed(len(raw), lambda: parse(request, raw)) if body_schema else _NOTHING
@@ -85,7 +89,7 @@ def endpoint(route: Route) -> Handler:
             method=request.method,
             raw_path=request.raw_path,
             raw_body=raw,
-            remote=address_of(request, service.settings.trusted_proxies),
+            remote=remote,
         )
         return await (await route.handler(call)).respond(request)
 
@@ -93,7 +97,7 @@ def endpoint(route: Route) -> Handler:
         return await answer(request, await admitted(request))
 
     async def handle_open(request: web.Request) -> web.StreamResponse:
-        return await answer(request, None)
+        return await answer(request, None, address_of(request, request.app[SERVICE].settings.trusted_proxies))
 
     async def handle_claim(request: web.Request) -> web.StreamResponse:
         claim = claim_of(request, request.app[SERVICE], _application(request), _need(route))
@@ -210,7 +214,7 @@ async def _read(request: web.Request, most: int) -> bytes:
         raise Invalid("the body must not be compressed")
     try:
         if request.content.is_eof():  # it came along with the head, as most do
-            return await _gather(request, most)
+            return _bounded(request.content.read_nowait(), most)
         async with asyncio.timeout(BODY_SECONDS):
             return await _gather(request, most)
     except TimeoutError:
@@ -224,9 +228,14 @@ async def _gather(request: web.Request, most: int) -> bytes:
     body = bytearray()
     async for part in request.content.iter_any():
         body += part
-        if len(body) > most:
-            raise TooLarge
+        _bounded(body, most)
     return bytes(body)
+
+
+def _bounded(body: Bytes, most: int) -> Bytes:
+    if len(body) > most:
+        raise TooLarge
+    return body
 
 
 def _http_answer(dialect: Dialect, error: web.HTTPException) -> web.StreamResponse:

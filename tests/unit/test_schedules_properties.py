@@ -170,12 +170,21 @@ def test_a_window_is_the_sum_of_its_parts(
 # cronsim
 
 
+def counts_to_second_sunday(part: str) -> bool:
+    """Whether a part of the weekday such as `1/2` comes by 7: 1, 3, 5, 7."""
+    first, _, step = part.partition("/")
+    return bool(step) and first.isdigit() and int(first) > 0 and (7 - int(first)) % int(step) == 0
+
+
 def comparable(expression: str) -> bool:
     """Where cronsim follows the same rules. An AND of day and weekday if one begins with `*` (as in Debian's cron), a
-    wildcard minute that counts like a wildcard hour, and `5-5/2` that goes on to the end of the field are its own."""
+    wildcard minute that counts like a wildcard hour, `5-5/2` that goes on to the end of the field, and a weekday that
+    counts on to 7, a second Sunday, are its own."""
     minute, hour, day, _, weekday = expression.split()
     parts = [part.partition("/") for field in expression.split() for part in field.split(",")]
     if any(step and len(set(span.split("-"))) < len(span.split("-")) for span, _, step in parts):
+        return False
+    if any(counts_to_second_sunday(part) for part in weekday.split(",")):
         return False
     same_days = "*" in (day, weekday) or not (day.startswith("*") or weekday.startswith("*"))
     wildcard = has_wildcard_hour(expression)
@@ -196,6 +205,21 @@ def test_it_is_what_cronsim_says(expression: str, window: tuple[str, datetime, d
     walker = CronSim(expression, (start - SECOND).astimezone(zone_rules(zone)))
     for entry in entries:
         assert next(walker).astimezone(UTC) == entry.instant
+
+
+@pytest.mark.parametrize(
+    ("weekday", "days"), [("1/2", [0, 2, 4]), ("1/6", [0]), ("3/4", [2]), ("0/2", [6, 1, 3, 5]), ("6/1", [5])]
+)
+def test_a_weekday_counts_to_saturday(weekday: str, days: list[int]) -> None:
+    """Unlike in cronsim: there is no 7. Days as Python counts them, from Monday."""
+    found = timetable(f"0 0 * * {weekday}", "UTC")
+    at, seen = datetime(2026, 11, 21, tzinfo=UTC), []  # a Saturday
+    for _ in days:
+        following = found.next_after(at)
+        assert following is not None
+        at = following
+        seen.append(at.weekday())
+    assert seen == days
 
 
 @settings(deadline=None)

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marshmallow import Schema, missing
 
 from core.domain.errors import Invalid
 from schemas.contents import INPUTS, KINDS, TRIGGER
-from schemas.fields import load
+from schemas.fields import Judged, load
 from schemas.losant import FlowPatch, FlowPost, FlowVersionPost
+from service.routes import ROUTES
 from tests.support.bodies import bodies_of, bodies_or_not
 
 
@@ -225,3 +227,12 @@ WRONG_FIRST = WiredKeys({"surprise": 1, "another": 2})
 def test_checking_stops_at_the_first_problem(body: dict[str, Any]) -> None:
     """A message for each problem would be a million messages for a hostile body, and minutes."""
     assert problem(body) is not None
+
+
+@pytest.mark.parametrize("body", [route.body for route in ROUTES if route.body], ids=lambda body: body.__name__)
+def test_a_body_has_only_fields_that_judge(body: type[Schema]) -> None:
+    """Bodies are not read by marshmallow's own load, which alone knows validators and values for what is left out."""
+    for name, field in body().fields.items():
+        assert isinstance(field, Judged), name
+        assert not field.validators, name
+        assert field.load_default is missing, name

@@ -1,8 +1,8 @@
 -- name: insert_version
 -- A new version with its place in its flow and its audit event, if the token that asks admits it, in one statement and
 -- one commit. Raising the flow's counter locks it, and looks at it again if somebody else had it. No row: the token
--- opens nothing. No revision: it does not admit this, or sees no such flow, or the flow is of no class in $13. A taken name breaks flow_versions_name_key, which
--- the caller sees as AlreadyExists, and uses up no number.
+-- opens nothing. No revision: it does not admit this, or sees no such flow, or the flow is of no class in $13. A taken
+-- name breaks flow_versions_name_key, which the caller sees as AlreadyExists, and uses up no number.
 WITH t AS (
     SELECT * FROM open_token($1)
 ), f AS (
