@@ -13,6 +13,7 @@ MEANINGS: dict[str, tuple[type[PenstockError], str]] = {
     "flow_versions_one_draft": (Conflict, "This flow already has a draft."),
     "flow_versions_one_deployed": (Conflict, "This flow already has a deployed version."),
     "flow_versions_one_pending": (Conflict, "A deploy of this flow is already pending."),
+    "flow_versions_pending_undeployed": (Conflict, "A deployed version cannot have a pending deploy."),
     "flow_versions_flow_fkey": (NotFound, "Flow was not found"),
     "flows_application_fkey": (NotFound, "Application was not found"),
     "applications_company_fkey": (NotFound, "Company was not found"),
