@@ -142,6 +142,33 @@ class HexId(Judged[str]):
             raise ValidationError("must be 24 hexadecimal digits")
 
 
+INSTANT = Form(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})",
+    "a date and a time with its zone, such as 2026-11-21T10:00:00Z",
+)
+
+
+class Instant(Judged[str]):
+    """A date and a time as RFC 3339 writes them, with their zone."""
+
+    form = INSTANT
+
+    def check(self, value: Any) -> None:
+        if not isinstance(value, str):
+            raise ValidationError("must be a string")
+        if not self.form.matches(value):
+            raise ValidationError(f"must be {self.form.words}")
+        try:
+            instant_of(value)
+        except (ValueError, OverflowError):
+            raise ValidationError("is no date and time that there is") from None
+
+
+def instant_of(text: str) -> datetime:
+    """The instant that an Instant names, in UTC, to the microsecond."""
+    return datetime.fromisoformat(text.upper().replace(" ", "T")).astimezone(UTC)
+
+
 class Anything(Judged[Any]):
     """Whatever JSON can say."""
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from marshmallow import fields
 
-from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
+from schemas.fields import Anything, Count, Flag, HexId, Instant, Mapped, QueryFlag, Text, Word
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
+from schemas.patchworks_lists import MOST_TEXT, Names, Several
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
 HEX_ID = {"type": "string", "pattern": "^[0-9A-Fa-f]{24}$"}
@@ -48,6 +49,13 @@ def _number(field: Number) -> dict[str, Any]:
     return {"type": "integer" if field.whole else "number", **said}
 
 
+def _names(field: Names) -> dict[str, Any]:
+    """Nothing but commas where there is nothing to name."""
+    sign = f"[{field.signs}]?" if field.signs else ""
+    one = f"(?:{sign}(?:{'|'.join(field.names)}))?" if field.names else ""
+    return {"type": "string", "maxLength": MOST_TEXT, "pattern": f"^{one}(?:,{one})*$", "default": ""}
+
+
 _FILTERED = {"type": "string", "maxLength": MOST_FILTER}
 _TRIGGER_FILTER = {
     "type": "object",
@@ -67,6 +75,9 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     QueryFlag: lambda _: {"type": "boolean"},
     Count: lambda field: {"type": "integer", "minimum": field.least, "maximum": field.most},
     Word: lambda field: {"type": "string", "enum": [*field.words]},
+    Instant: lambda field: {"type": "string", "format": "date-time", "pattern": f"^(?:{field.form.pattern})$"},
+    Several: lambda field: {"type": "string", "maxLength": MOST_TEXT, "pattern": field.pattern},
+    Names: _names,
     HexId: lambda _: HEX_ID,
     ListOf: _list,
     Record: _record,

@@ -49,6 +49,18 @@ GET    N/jobs/{job}/results                             deleting                
 GET    N/jobs/{job}/events                              deleting                        -
 GET    N/flows/{flow}/trash                             flowVersions.get                R
 POST   N/flows/{flow}/trash/{entry}/restore             flowVersions.post               W
+GET    N/flows                                          flows.get                       R
+POST   N/flows                                          flows.post                      W
+GET    N/flows/{flow}                                   flow.get                        R
+PUT    N/flows/{flow}                                   flow.patch                      W
+PATCH  N/flows/{flow}                                   flow.patch                      W
+DELETE N/flows/{flow}                                   flow.delete                     W
+GET    N/flows/{flow}/versions                          flowVersions.get                R
+POST   N/flows/{flow}/versions                          flow.patch                      W
+GET    N/flows/{flow}/versions/{version}                flowVersion.get                 R
+PUT    N/flows/{flow}/versions/{version}                flow.patch                      W
+DELETE N/flows/{flow}/versions/{version}                flowVersion.delete              W
+POST   N/flows/{flow}/versions/{version}/copy           flow.patch                      W
 GET    N/flows/{flow}/storage/trash                     flow.getStorageEntries          R
 POST   N/flows/{flow}/storage/trash/{entry}/restore     flow.setStorageEntry            W
 """
