@@ -12,6 +12,7 @@ from core.operations import catalogue
 from core.operations.catalogue import MOST_RELATED, Along
 from tests.support.api import Api
 from tests.support.arrangements import make_sibling
+from tests.support.lifecycles import tomorrow
 from tests.support.machinery import Machinery
 from tests.support.patchworks import Patchworks
 from tests.support.tenants import Tenant
@@ -84,7 +85,7 @@ async def test_a_flow_keeps_how_it_runs_through_its_deletion(
 ) -> None:
     flow = await speaker.new_flow(runner_url="https://runner.example/run", flow_priority=1, run_timeout_seconds=60)
     planned = await speaker.new_draft(flow)
-    await speaker.put(planned, "2026-12-24T00:00:00Z")
+    await speaker.put(planned, tomorrow().isoformat())
     answer = await speaker.api.delete(f"/api/v1/flows/{flow['id']}")
     assert (answer.status, set(answer.json)) == (200, {"message"})
     assert (await speaker.api.get(f"/api/v1/flows/{flow['id']}")).status == 404

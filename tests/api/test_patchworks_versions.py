@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -116,8 +116,9 @@ async def test_without_deployed_at_nothing_changes(speaker: Patchworks) -> None:
 async def test_further_ahead_is_a_plan(speaker: Patchworks, tenant: Tenant) -> None:
     flow = await speaker.new_flow()
     draft = await speaker.new_draft(flow)
-    planned = await speaker.put(draft, "2026-12-24T12:00:00.123456+01:00")
-    assert (planned["status"], planned["deployed_at"]) == ("Draft", "2026-12-24T11:00:00.123456Z")
+    at = (datetime.now(UTC) + timedelta(days=30)).replace(microsecond=123456)
+    planned = await speaker.put(draft, at.astimezone(timezone(timedelta(hours=1))).isoformat())
+    assert (planned["status"], planned["deployed_at"]) == ("Draft", at.strftime("%Y-%m-%dT%H:%M:%S.123456Z"))
     assert planned["revision"] == draft["revision"] + 1
     assert await speaker.put(planned, planned["deployed_at"]) == planned, "writing back changes nothing"
     await come_due(tenant)

@@ -29,8 +29,8 @@ from service.dialects.oauth import envelope as oauth
 from service.dialects.patchworks import envelope as native
 from service.openapi import refusals_of
 from service.routes import ROUTES, Dialect, Route
-from tests.support.conformance import document_of
 from tests.architecture.documents import DOCUMENTS, ROOT, anchors, read, rows, snippets
+from tests.support.conformance import document_of
 
 UNITS = {"": 1.0, "s": 1.0, "h": 3600.0, "days": 86400.0}
 
