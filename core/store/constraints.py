@@ -9,6 +9,7 @@ import asyncpg
 from core.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, PenstockError
 
 MEANINGS: dict[str, tuple[type[PenstockError], str]] = {
+    "flow_versions_pkey": (Conflict, "This version is there already."),
     "flow_versions_name_key": (AlreadyExists, "A version with this name already exists."),
     "flow_versions_one_draft": (Conflict, "This flow already has a draft."),
     "flow_versions_one_deployed": (Conflict, "This flow already has a deployed version."),

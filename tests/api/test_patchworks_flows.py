@@ -170,9 +170,11 @@ async def test_a_list_takes_two_statements_whatever_comes_along(tenant: Tenant, 
     for number in range(flows):
         await tenant.make_versions(await tenant.make_flow(f"Flow {number}"), 3)
     along = Along(versions=True, latest=True, deployed=True, versions_count=True, versions_exist=True)
+    asked = (tenant.principal, tenant.database, Listing(50, 0), along)
+    await catalogue.list_company_flows(*asked)  # the driver has its own questions before it asks ours
     seen: list[str] = []
     async with tenant.database.connection() as connection:
         connection.add_query_logger(lambda record: seen.append(record.query))  # it is the next one to be used again
-    entries, total = await catalogue.list_company_flows(tenant.principal, tenant.database, Listing(50, 0), along)
+    entries, total = await catalogue.list_company_flows(*asked)
     assert ([len(entry.versions) for entry in entries], total) == ([3] * flows, flows)
-    assert len([statement for statement in seen if statement.startswith("-- ")]) == 2
+    assert len(seen) == 2

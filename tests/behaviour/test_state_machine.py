@@ -244,7 +244,8 @@ class Machine(RuleBasedStateMachine):
     def standings_and_ordinals_are_kept(self) -> None:
         if self.model is None:
             return
-        known, expected = self.known, {}
+        known = self.known
+        expected: dict[int, tuple[int, str | None, str, bool]] = {}
         for number, version in known.versions.items():
             status = "Deployed" if number == known.deployed else "Inactive"
             expected[number] = (version.iteration, version.name, status, number in (known.deployed, known.planned))
@@ -331,7 +332,7 @@ def test_both_dialects_agree_with_the_model(world: World) -> None:
         pass
 
     Driven.world = world
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Driven,
         settings=settings(
             max_examples=EXAMPLES,
