@@ -1,11 +1,16 @@
-"""`penstock migrate`: brings the database up to date. Safe to run from many places at once."""
+"""`penstock migrate`: brings the database up to date, and makes the key that signs, if there is none. Safe to run from
+many places at once."""
 
 from __future__ import annotations
+
+import os
 
 import asyncpg
 import structlog
 
 from cli.errors import StartError
+from core.domain.access import ActorType, Principal
+from core.operations.artifact_keys import signing_key
 from core.settings import Settings
 from core.store.migrate import MigrationError
 from core.store.migrate import migrate as apply_missing
@@ -29,6 +34,8 @@ async def migrate(settings: Settings) -> None:
         if major < OLDEST_SERVER:
             raise StartError(f"DATABASE_URL is PostgreSQL {major}; Penstock needs {OLDEST_SERVER} or newer.")
         applied = await apply_missing(connection)
+        async with connection.transaction():
+            await signing_key(connection, Principal(0, ActorType.CLI, None), os.urandom)
     except MigrationError as error:
         raise StartError(str(error)) from error
     finally:

@@ -59,6 +59,8 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     """PENSTOCK_TRUSTED_PROXIES: whose X-Forwarded-For is believed, addresses and networks, comma separated; empty: the
     caller is whoever connects."""
+    public_shelf: bool
+    """PENSTOCK_PUBLIC_SHELF: whether what is uploaded may be put where every company of this installation sees it."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -83,6 +85,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         allow_private_targets=_boolean(environment, "PENSTOCK_ALLOW_PRIVATE_TARGETS"),
         rate_limit=_integer(environment, "PENSTOCK_RATE_LIMIT", 240, 0, 1_000_000),
         trusted_proxies=_networks(environment, "PENSTOCK_TRUSTED_PROXIES"),
+        public_shelf=_boolean(environment, "PENSTOCK_PUBLIC_SHELF"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, Job, JobItem, JobKind, Notification
+from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, SHOWN_KINDS, Job, JobItem, JobKind, Notification
 from core.domain.storage import DeletedStorage
 from core.domain.versions import TrashEntry
 from schemas.fields import Count, Query, Text, microseconds
@@ -25,7 +25,8 @@ class JobsQuery(PageQuery):
 
 
 def render_job(job: Job, public_url: str) -> dict[str, Any]:
-    """`data` of GET /api/v1/jobs/{job}. Progress and result are null for jobs that are not about items."""
+    """`data` of GET /api/v1/jobs/{job}. Progress is null for jobs that are not about many items; the result of
+    such a job is what it has come to, if anything."""
     counted = job.total is not None
     return {
         "id": job.public_id,
@@ -33,7 +34,7 @@ def render_job(job: Job, public_url: str) -> dict[str, Any]:
         "status": job.status,
         "progress": {"done": job.done, "total": job.total} if counted else None,
         "attempts": job.attempts,
-        "result": _result(job) if counted else None,
+        "result": _result(job) if counted else job.outcome,
         "error": _error(job.error_code, job.error_message),
         "requested_by": {"type": job.requested_by_type, "id": job.requested_by_id},
         "created_at": microseconds(job.created_at),
@@ -104,11 +105,13 @@ def _notification(notification: Notification) -> dict[str, Any]:
 
 def _links(job: Job, public_url: str) -> dict[str, str]:
     links = {"self": f"{public_url}/api/v1/jobs/{job.public_id}"}
-    cancellable = job.kind in ITEM_KINDS and job.kind is not JobKind.DELETE_FLOW
+    cancellable = job.kind in SHOWN_KINDS and job.kind is not JobKind.DELETE_FLOW
     if cancellable and not job.status.terminal:
         links["cancel"] = f"{links['self']}/cancel"
     if job.kind in ITEM_KINDS:
-        links |= {"results": f"{links['self']}/results", "events": f"{links['self']}/events"}
+        links["results"] = f"{links['self']}/results"
+    if job.kind in SHOWN_KINDS:
+        links["events"] = f"{links['self']}/events"
     if job.kind in DELETION_KINDS and job.status.terminal and job.undo_until is not None:
         links["undo"] = f"{links['self']}/undo"
     return links

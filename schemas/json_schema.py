@@ -14,6 +14,7 @@ from marshmallow import fields
 from core.domain.cron import MOST_CRON_CHARACTERS
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
+from schemas.marketplace import Flaglike
 from schemas.moments import PATTERN, Moment
 from schemas.patchworks_lists import MOST_TEXT, Names, Several
 from schemas.schedules import CRON_PATTERN, CronString
@@ -81,6 +82,10 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Several: lambda field: {"type": "string", "maxLength": MOST_TEXT, "pattern": field.pattern},
     Names: _names,
     HexId: lambda _: HEX_ID,
+    Flaglike: lambda _: {
+        "type": ["boolean", "integer", "string"],
+        "enum": [True, False, 0, 1, "0", "1", "true", "false"],
+    },
     ListOf: _list,
     Record: _record,
     OneOf: _one_of,

@@ -86,11 +86,17 @@ _Job = answer(
         "result": fields.Nested(
             answer(
                 "result",
+                {},
                 {
                     "matched": number(),
                     "removed": number(),
                     "failed": number(),
                     "reasons": fields.Dict(keys=one_of(*Reason), values=number(least=1)),
+                    "item_id": number(least=1),
+                    "digest": fields.String(),
+                    "size": number(least=1),
+                    "flow_id": number(least=1),
+                    "flow_version_id": number(least=1),
                 },
             ),
             allow_none=True,

@@ -62,8 +62,8 @@ SHOWN_FLOW = Template(
         '{"id":', Hole("id", Form.VALUE), *_value("name", "name"), *_value("description", "description"),
         *_value("is_enabled", "enabled"), *_value("flow_class", "flow_class"), *_value("runner_url", "runner_url"),
         *_value("flow_priority", "flow_priority"), *_value("run_timeout_seconds", "run_timeout_seconds"),
-        *_value("revision", "revision"), *_instant("created_at", "created_at"), *_instant("updated_at", "updated_at"),
-        "}",
+        *_value("installed_from", "installed_from"), *_value("revision", "revision"),
+        *_instant("created_at", "created_at"), *_instant("updated_at", "updated_at"), "}",
     )
 )  # fmt: skip
 
@@ -78,6 +78,7 @@ def render_flow(flow: Flow) -> dict[str, Any]:
         "runner_url": flow.runner_url,
         "flow_priority": flow.flow_priority,
         "run_timeout_seconds": flow.run_timeout_seconds,
+        "installed_from": flow.installed_from,
         "revision": flow.revision,
         "created_at": microseconds(flow.created_at),
         "updated_at": microseconds(flow.updated_at),
@@ -109,7 +110,7 @@ def render_version(version: VersionView) -> dict[str, Any]:
 
 FLOW_FIELDS = (
     "id", "name", "description", "is_enabled", "flow_class", "runner_url", "flow_priority", "run_timeout_seconds",
-    "revision", "created_at", "updated_at",
+    "installed_from", "revision", "created_at", "updated_at",
 )  # fmt: skip
 """What render_flow shows."""
 

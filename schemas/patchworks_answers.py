@@ -35,6 +35,7 @@ def _flow() -> Fields:
         "runner_url": _nullable_text(),
         "flow_priority": _priority(),
         "run_timeout_seconds": number(least=1),
+        "installed_from": fields.Integer(allow_none=True),
         "revision": number(),
         "created_at": dated(),
         "updated_at": dated(),

@@ -100,6 +100,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _digest(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII) is None:
+        raise ValidationError("must be SHA-256 digests, 64 hexadecimal digits in lower case each")
+    return text
+
+
 def _word(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in words:
@@ -198,6 +204,26 @@ class FlowVersionsQuery(FlowVersionQuery, PageQuery):
     filter_status = _words("status", *VersionStatus)
     filter_iteration = _numbers("iteration")
     filter_is_enabled = _flags("is_enabled")
+
+
+ITEM_SORTS = ("id", "name", "version", "size", "created_at")
+
+
+class MarketplaceQuery(ThingQuery, PageQuery):
+    sort = Names("sort", ITEM_SORTS, signs="-")
+    filter_id = _ids("id")
+    filter_name = _texts("name")
+    filter_version = _texts("version")
+    filter_company_id = _ids("company_id")
+    filter_flow_id = _ids("flow_id")
+    filter_digest = _several(_digest, "[0-9a-f]{64}", "digest")
+    filter_private = _flags("private")
+    filter_is_yanked = _flags("is_yanked")
+    filter_is_latest = _flags("is_latest")
+
+
+class MarketplaceLogQuery(ThingQuery, PageQuery):
+    filter_company_id = _ids("company_id")
 
 
 FILTER = "filter_"

@@ -23,6 +23,7 @@ from service.hints import open_hints
 from service.middleware import MOST_BODY, endpoint, error_boundary, extra_slashes
 from service.openapi import DOCUMENTED
 from service.openapi import serve as serve_document
+from service.published import KEYS, serve_keys
 from service.rates import open_rates, show_standing
 from service.routes import ROUTES
 from service.watching import open_watch
@@ -61,6 +62,7 @@ def create_app(service: Service) -> web.Application:
     app.on_response_prepare.append(show_standing)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get(KEYS, serve_keys)
     for dialect in DOCUMENTED:
         app.router.add_get(f"/openapi/{dialect.value}.json", serve_document(dialect))
     for route in sorted(ROUTES, key=lambda route: not route.claims):  # the router tries them one by one

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from core.domain.access import Claim, Need, Principal, admits, require_role
+from core.domain.artifacts import MOST_FILE
 from core.domain.documents import Document, parse_document
 from core.domain.errors import (
     Forbidden,
@@ -63,6 +64,7 @@ def endpoint(route: Route) -> Handler:
     read_query = parameters(route.query())
     body_schema = route.body() if route.body else None
     parse = _parse_form if route.is_form else _parse_json
+    most = MOST_OPEN_BODY if route.is_open else MOST_FILE if route.is_file else MOST_BODY
 
     async def admitted(request: web.Request) -> Principal:
         service = request.app[SERVICE]
@@ -76,8 +78,9 @@ def endpoint(route: Route) -> Handler:
         request: web.Request, caller: Principal | Claim | None, remote: str | None = None
     ) -> web.StreamResponse:
         service = request.app[SERVICE]
-        raw = await _read(request, MOST_OPEN_BODY if route.is_open else MOST_BODY) if body_schema else b""
-        document = await computed(len(raw), lambda: parse(request, raw)) if body_schema else _NOTHING
+        raw = await _read(request, most) if body_schema or route.is_file else b""
+        given = bool(raw) or not route.is_optional
+        document = await computed(len(raw), lambda: parse(request, raw)) if body_schema and given else _NOTHING
         call = Call(
             service=service,
             caller=caller,
@@ -192,6 +195,8 @@ def _admit(route: Route, principal: Principal, request: web.Request) -> None:
         assert route.role is not None, "a route that lets people in says whom"
         require_role(principal, route.role)
         return
+    if route.people_only:
+        raise Forbidden("This takes somebody who has logged in, or an API key; an application's token will not do.")
     if "applicationId" in request.match_info and _application(request) != principal.application_id:
         raise NotFound(APPLICATION_UNKNOWN)
     if route.need and not admits(principal.scopes, route.need):

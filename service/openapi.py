@@ -72,6 +72,9 @@ _MEANINGS = {
     204: "There is nothing more to come.",
     304: "Not changed since.",
 }
+_FILE: Json = {"type": "object", "required": ["artifact", "signature", "statement"]}
+"""What is verified before it is read has no further shape here."""
+
 _INTERNAL = "Our mistake; nothing was written."
 
 _UNKNOWN_CALLER = 401
@@ -125,11 +128,12 @@ def serve(dialect: Dialect) -> Callable[[web.Request], Awaitable[web.StreamRespo
 
 def refusals_of(route: Route) -> dict[int, list[Cause]]:
     """Status -> what it can mean, for every refusal of a route: those of its own and those of any route like it."""
+    reads_a_body = route.body is not None or route.is_file
     conditions: dict[Cause, bool] = {
         errors.NotFound: "{" in route.path,
         # Losant declares it for every operation.
-        errors.Invalid: route.dialect is Dialect.LOSANT or bool(route.query().fields) or route.body is not None,
-        errors.TooLarge: route.body is not None,
+        errors.Invalid: route.dialect is Dialect.LOSANT or bool(route.query().fields) or reads_a_body,
+        errors.TooLarge: reads_a_body,
         errors.Unauthenticated: not route.is_open,
         errors.Forbidden: not route.is_open,
         errors.TooManyRequests: route.is_counted,
@@ -156,7 +160,9 @@ def _operation(route: Route, plugin: MarshmallowPlugin) -> Json:
     }
     if route.body:
         kind = FORM if route.is_form else "application/json"
-        operation["requestBody"] = {"required": True, "content": {kind: {"schema": route.body}}}
+        operation["requestBody"] = {"required": not route.is_optional, "content": {kind: {"schema": route.body}}}
+    if route.is_file:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _FILE}}}
     return operation
 
 
@@ -164,8 +170,9 @@ def _security(route: Route) -> list[Json]:
     """What opens a route, each by itself, with the scope or the role it takes."""
     if route.is_open:
         return []
+    schemes = {name: None for name in _SECURITY[route.dialect] if not (name == "token" and route.people_only)}
     taken = {"token": [route.need.scope] if route.need else [], "login": [str(route.role)] if route.role else []}
-    return [{scheme: taken.get(scheme, [])} for scheme in _SECURITY[route.dialect]]
+    return [{scheme: taken.get(scheme, [])} for scheme in schemes]
 
 
 def _names(route: Route) -> tuple[str, str]:

@@ -23,6 +23,7 @@ IN_PATH: dict[str, tuple[Json, str]] = {
     "flow": (_NUMBER, "The flow's id as a plain number."),
     "version": (_NUMBER, "The version's id as a plain number."),
     "entry": (_NUMBER, "The entry's id as a plain number."),
+    "item": (_NUMBER, "The marketplace item's id as a plain number."),
     "flow_version": (_NUMBER, "The version's id as a plain number."),
     "schedule": (_NUMBER, "The schedule's id."),
 }
@@ -35,14 +36,21 @@ IN_QUERY: dict[str, str] = {
     "filter": "A pattern for filterField, in which * stands for any text.",
     "fields[flows]": "The fields of flows wanted, separated by commas.",
     "fields[versions]": "The fields of versions wanted, separated by commas.",
+    "filter[company_id]": "The companies wanted, separated by commas.",
+    "filter[digest]": "The digests wanted of artifacts, separated by commas.",
     "filter[flow_class]": "The classes wanted, separated by commas.",
     "filter[flow_priority]": "The priorities wanted, separated by commas.",
+    "filter[flow_id]": "The flows wanted that items were uploaded from, separated by commas.",
     "filter[id]": "The ids wanted, separated by commas.",
     "filter[is_enabled]": "Whether it has to be enabled.",
+    "filter[is_latest]": "Whether it has to be the newest item of its flow that is not yanked.",
+    "filter[is_yanked]": "Whether it has to be yanked.",
     "filter[iteration]": "The ordinals wanted, separated by commas.",
     "filter[kind]": "The kinds wanted, separated by commas.",
     "filter[name]": "What the name has to contain, in any case; of several texts, separated by commas, any one.",
+    "filter[private]": "Whether it has to be private.",
     "filter[status]": "The statuses wanted, separated by commas.",
+    "filter[version]": "The names of versions wanted, separated by commas.",
     "filterField": "The field that filter is about.",
     "flowClass": "The class wanted.",
     "include": "What shall come along, separated by commas.",
@@ -71,6 +79,7 @@ IN_HEADERS: dict[str, tuple[Json, str]] = {
 }
 
 OF_ANSWERS: dict[str, tuple[Json, str]] = {
+    "Content-Disposition": (TEXT, "What to call the file."),
     "ETag": (TEXT, "Changes with the thing; for If-Match or If-None-Match."),
     "Location": (TEXT, "The job, under /api/v1."),
     "Retry-After": ({"type": "integer", "minimum": 0}, "Seconds after which to ask again."),

@@ -14,6 +14,7 @@ from schemas import jobs as job_shapes
 from schemas import lists, patchworks_lists
 from schemas import logins as login_shapes
 from schemas import losant as shapes
+from schemas import marketplace as marketplace_shapes
 from schemas import patchworks as patchworks_shapes
 from schemas import schedules as schedule_shapes
 from schemas.fields import Query
@@ -29,9 +30,12 @@ from service.dialects.patchworks import envelope as patchworks_envelope
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import marketplace as native_marketplace
 from service.native import storage as native_storage
+from service.native import transfers as native_transfers
 from service.native import trash as native_trash
 from service.told import TOLD, Told
 
@@ -98,6 +102,12 @@ class Route:
     """Whether it takes no credential: it is where one gets one."""
     is_form: bool = False
     """Whether the body is a form instead of JSON."""
+    is_file: bool = False
+    """Whether the body is taken as the bytes that came, for the handler to verify before anything parses them."""
+    is_optional: bool = False
+    """Whether the body may be left out."""
+    people_only: bool = False
+    """Whether tokens of applications are refused: it is about the company and not about any application."""
 
     @property
     def is_counted(self) -> bool:
@@ -123,6 +133,7 @@ _V = _A + "/flows/{flowId}/versions"
 _S = _A + "/flows/{flowId}/storage"
 _F = "/api/v1/flows/{flow}"
 _C = "/api/v1/flow-versions/{flow_version}/schedules"
+_I = "/api/v1/marketplace/flows/{item}"
 _L, _N, _P = Dialect.LOSANT, Dialect.NATIVE, Dialect.PATCHWORKS
 
 ROUTES: tuple[Route, ...] = (
@@ -286,6 +297,44 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/schedules/preview", patchworks_schedules.preview_schedule, _P, _reads("flowVersion.get"), 200,
         body=schedule_shapes.SchedulePreviewPost, role=Role.READ_ONLY,
+    ),
+    Route(
+        "POST", "/api/v1/flow-versions/{flow_version}/upload", patchworks_uploads.upload_version, _P, None, 202,
+        body=marketplace_shapes.UploadPost, role=Role.ADMINISTRATOR, is_optional=True, people_only=True,
+    ),
+    Route(
+        "GET", "/api/v1/marketplace/flows", native_marketplace.list_items, _N, None, 200,
+        patchworks_lists.MarketplaceQuery, role=Role.READ_ONLY, people_only=True,
+    ),
+    Route("GET", _I, native_marketplace.read_item, _N, None, 200, role=Role.READ_ONLY, people_only=True),
+    Route(
+        "GET", f"{_I}/versions", native_marketplace.list_versions, _N, None, 200, job_shapes.PageQuery,
+        role=Role.READ_ONLY, people_only=True,
+    ),
+    Route(
+        "GET", f"{_I}/artifact", native_marketplace.download_artifact, _N, None, 200, role=Role.READ_ONLY,
+        people_only=True,
+    ),
+    Route(
+        "POST", f"{_I}/install", native_marketplace.install_item, _N, None, 202, body=marketplace_shapes.InstallPost,
+        role=Role.MANAGER, is_optional=True, people_only=True,
+    ),
+    Route(
+        "POST", f"{_I}/yank", native_marketplace.yank_item, _N, None, 200, body=marketplace_shapes.YankPost,
+        role=Role.ADMINISTRATOR, people_only=True,
+    ),
+    Route(
+        "GET", "/api/v1/marketplace/log", native_marketplace.list_log, _N, None, 200,
+        patchworks_lists.MarketplaceLogQuery, role=Role.READ_ONLY, people_only=True,
+    ),
+    Route(
+        "GET", f"{_F}/versions/{{version}}/export", native_transfers.export_version, _N, _reads("flowVersion.get"), 200,
+        role=Role.READ_ONLY,
+    ),
+    # What is brought in makes a flow with its content, as Losant's flows.post does.
+    Route(
+        "POST", "/api/v1/flows/import", native_transfers.import_flow, _N, _writes("flows.post"), 200,
+        role=Role.MANAGER, is_file=True,
     ),
 )  # fmt: skip
 

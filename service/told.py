@@ -15,6 +15,7 @@ from core.domain.errors import (
     AlreadyExists,
     Conflict,
     Gone,
+    Invalid,
     InvalidScope,
     LoginFailed,
     NotAllowed,
@@ -24,7 +25,7 @@ from core.domain.errors import (
     UnsupportedGrant,
     VersionProtected,
 )
-from schemas import login_answers, losant_answers, native_answers, patchworks_answers
+from schemas import login_answers, losant_answers, marketplace_answers, native_answers, patchworks_answers
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
@@ -34,9 +35,12 @@ from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import marketplace as native_marketplace
 from service.native import storage as native_storage
+from service.native import transfers as native_transfers
 from service.native import trash as native_trash
 
 Shape = type[Schema]
@@ -183,5 +187,46 @@ TOLD: dict[RouteHandler, Told] = {
         reads=_GUARD,
         gives=_TAG,
         refuses=(Conflict, VersionProtected),
+    ),
+    patchworks_uploads.upload_version: Told(
+        "Uploads a deployed version to the marketplace, as a job",
+        marketplace_answers.Queued,
+        also={200: (marketplace_answers.Item,)},
+        reads=("Idempotency-Key", "Prefer"),
+        gives=_QUEUED,
+        refuses=(Conflict,),
+    ),
+    native_marketplace.list_items: Told(
+        "Lists the marketplace as a company sees it", marketplace_answers.Items, refuses=(NotAllowed,)
+    ),
+    native_marketplace.read_item: Told("Reads an item of the marketplace", marketplace_answers.Item),
+    native_marketplace.list_versions: Told("Lists the items of the same flow", marketplace_answers.Items),
+    native_marketplace.download_artifact: Told(
+        "Downloads the signed artifact of an item",
+        marketplace_answers.Artifact,
+        also={304: ()},
+        reads=("If-None-Match",),
+        gives=_TAG,
+    ),
+    native_marketplace.install_item: Told(
+        "Makes a disabled flow with a Draft out of an item, as a job",
+        marketplace_answers.Queued,
+        also={200: (marketplace_answers.Installed,)},
+        reads=("Idempotency-Key", "Prefer"),
+        gives=_QUEUED,
+        refuses=(Conflict,),
+    ),
+    native_marketplace.yank_item: Told("Takes an item back", marketplace_answers.Item, refuses=(Conflict,)),
+    native_marketplace.list_log: Told(
+        "Lists the log of uploads and yanks, the newest first", marketplace_answers.LogEntries
+    ),
+    native_transfers.export_version: Told(
+        "Gives a version as a signed file",
+        marketplace_answers.Artifact,
+        gives=("Content-Disposition",),
+        refuses=(Invalid,),
+    ),
+    native_transfers.import_flow: Told(
+        "Makes a disabled flow with a Draft out of a signed file", patchworks_answers.Flow
     ),
 }

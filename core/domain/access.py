@@ -127,7 +127,11 @@ ENQUEUES = {
     JobKind.DELETE_VERSIONS: Need("flowVersions.delete", reads=False),
     JobKind.DELETE_FLOW: Need("flow.delete", reads=False),
 }
-"""What it takes to enqueue a job of a kind. Whoever may enqueue it may also read, cancel and undo it."""
+"""What it takes a token to enqueue a job of a kind. Whoever may enqueue it may also read, cancel and undo it. What is
+not here no token may."""
+
+_ADMINISTRATORS_KINDS = frozenset({JobKind.UPLOAD_VERSION})
+"""What of all kinds takes an administrator."""
 
 
 _COMPANIONS = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK}
@@ -137,10 +141,14 @@ _COMPANIONS = {JobKind.UNDO_DELETION, JobKind.SEND_MAIL, JobKind.POST_CALLBACK}
 def enqueueable_kinds(principal: Principal) -> frozenset[JobKind]:
     """The kinds of jobs this caller may cause, cancel and undo.
 
-    All for a manager and above, none for lower roles; without a role, those that the scopes name.
+    All for an administrator, for a manager all but uploads, none for lower roles; without a role, those that the scopes
+    name.
     """
     if principal.role is not None:
-        return frozenset(JobKind) if principal.role.includes(Role.MANAGER) else frozenset()
+        if not principal.role.includes(Role.MANAGER):
+            return frozenset()
+        kinds = frozenset(JobKind)
+        return kinds if principal.role.includes(Role.ADMINISTRATOR) else kinds - _ADMINISTRATORS_KINDS
     return frozenset(kind for kind, need in ENQUEUES.items() if admits(principal.scopes, need))
 
 

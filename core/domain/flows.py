@@ -50,6 +50,8 @@ class Flow:
     runner_url: str | None
     flow_priority: int
     run_timeout_seconds: int
+    installed_from: int | None
+    """The marketplace item it was installed from."""
     develop: str | None
 
     @property

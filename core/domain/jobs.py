@@ -34,6 +34,8 @@ class JobKind(StrEnum):
     UNDO_DELETION = "undo_deletion"
     SEND_MAIL = "send_mail"
     POST_CALLBACK = "post_callback"
+    UPLOAD_VERSION = "upload_version"
+    INSTALL_ITEM = "install_item"
 
     @property
     def queue(self) -> str:
@@ -46,10 +48,12 @@ _QUEUES = {
     JobKind.UNDO_DELETION: "bulk",
     JobKind.SEND_MAIL: "outbound",
     JobKind.POST_CALLBACK: "outbound",
+    JobKind.UPLOAD_VERSION: "market",
+    JobKind.INSTALL_ITEM: "market",
 }
 
-QUEUES = ("bulk", "outbound")
-"""One arq queue each, so that a slow receiver of letters never holds up a delete."""
+QUEUES = ("bulk", "outbound", "market")
+"""One arq queue each, so that a slow receiver of letters never holds up a delete, nor a delete what takes a moment."""
 
 NOTIFICATION_KINDS = (JobKind.SEND_MAIL, JobKind.POST_CALLBACK)
 """Jobs that tell somebody how another job ended."""
@@ -58,7 +62,7 @@ DELETION_KINDS = (JobKind.DELETE_VERSIONS, JobKind.DELETE_FLOW)
 """Jobs that move versions to the trash and account for each."""
 
 ITEM_KINDS = (*DELETION_KINDS, JobKind.UNDO_DELETION)
-"""Jobs about items: what lists of jobs show unless asked for others."""
+"""Jobs about many items, each of which is accounted for."""
 
 STAGED_CHANNEL = "penstock:staged"
 """The Redis channel that tells the relay something was staged. Only a hint: the relay also looks by itself."""
@@ -84,6 +88,13 @@ LEAST_BATCH = 50
 MOST_FAILURES = 12
 """Tries without progress before a job gives up. With waits that double from 1 s to 15 min this spans 16 to 32
 minutes, so a restart of the mail server is survived and a wrong address is not tried for ever."""
+
+
+MARKET_KINDS = (JobKind.UPLOAD_VERSION, JobKind.INSTALL_ITEM)
+"""Jobs that bring one thing into the marketplace or out of it; their outcome says which."""
+
+SHOWN_KINDS = (*ITEM_KINDS, *MARKET_KINDS)
+"""What lists of jobs show unless asked for others: what somebody has asked for."""
 
 
 class Reason(StrEnum):
@@ -187,6 +198,8 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     undo_until: datetime | None
+    outcome: Mapping[str, object] | None = None
+    """What a job that is not about many items has come to."""
     notifications: tuple[Notification, ...] = field(default=())
 
     @property

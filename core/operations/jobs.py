@@ -14,9 +14,10 @@ from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import is_public_id, parse_hex_id
 from core.domain.jobs import (
     DELETION_KINDS,
-    ITEM_KINDS,
+    MARKET_KINDS,
     MOST_FAILURES,
     NOTIFICATION_KINDS,
+    SHOWN_KINDS,
     ClaimedJob,
     Job,
     JobKind,
@@ -67,7 +68,7 @@ async def list_jobs(
 ) -> tuple[list[Job], int]:
     """Jobs the caller may read, newest first, and how many there are; letters and callbacks only when asked for."""
     readable = _kinds(principal)
-    wanted = readable & set(ITEM_KINDS if kinds is None else kinds)
+    wanted = readable & set(SHOWN_KINDS if kinds is None else kinds)
     async with database.connection() as connection:
         return await store.list_page(
             connection,
@@ -203,7 +204,8 @@ async def rescue_jobs(database: Database, limit: int, terms: Terms) -> int:
 
 
 async def retry_job(principal: Principal, database: Database, job: Job, public_id: str) -> str:
-    """For operators: delivers a waiting job now, or stages a failed letter, callback or flow removal as a new job.
+    """For operators: delivers a waiting job now, or stages a failed letter, callback, flow removal, upload or
+    install as a new job.
 
     Returns the id of the job that will run. Raises Conflict for a running or completed job, and for a deletion of
     versions that has ended: its set is of its own time, so the request is to be sent again.
@@ -285,6 +287,8 @@ async def _stage_copy(connection: Connection, principal: Principal, held: HeldJo
         await job_items.stage_with_set(connection, asker, new, None, {})
     elif held.kind in NOTIFICATION_KINDS:
         await store.stage(connection, asker, replace(new, parent_id=int(str(held.arguments["job_id"]))))
+    elif held.kind in MARKET_KINDS:
+        await store.stage(connection, asker, new)
     else:
         await _stage_undo_again(connection, asker, held, new)
     return public_id

@@ -73,6 +73,7 @@ COLUMNS = {
     "runner_url": "f.runner_url",
     "flow_priority": "f.flow_priority",
     "run_timeout_seconds": "f.run_timeout_seconds",
+    "installed_from": "f.installed_from",
     "revision": "f.revision",
     "deployed_version_id": "d.id",
     "develop": "v.body",
@@ -120,6 +121,7 @@ async def create(
     palette: PaletteEntry,
     custom_node_supports: Sequence[str] | None,
     running: Running,
+    installed_from: int | None = None,
 ) -> int:
     """Returns the id of the new flow."""
     flow_id: int = await connection.fetchval(
@@ -141,6 +143,7 @@ async def create(
         running.runner_url,
         running.flow_priority or USUAL_PRIORITY,
         running.run_timeout_seconds or USUAL_RUN_SECONDS,
+        installed_from,
     )
     return flow_id
 

@@ -49,6 +49,7 @@ _IS_UNDOABLE = query("jobs.is_undoable")
 _GIVE_UP_UNDO = query("jobs.give_up_undo")
 _READ_ORIGIN_KIND = query("jobs.read_origin_kind")
 _READ_REVISIONS = query("jobs.read_revisions")
+_RECORD_OUTCOME = query("jobs.record_outcome")
 
 NOTIFY_CHANNEL = "penstock_staged"
 """What hint() notifies; the loops LISTEN to it."""
@@ -200,6 +201,11 @@ async def conclude(connection: Connection, held: HeldJob, status: JobStatus, err
     await connection.execute(
         _CONCLUDE, held.id, status, held.removed, held.failed, reasons, code, message, held.position
     )
+
+
+async def record_outcome(connection: Connection, job_id: int, outcome: Mapping[str, object]) -> None:
+    """Says what a held job has come to; conclude it in the same transaction."""
+    await connection.execute(_RECORD_OUTCOME, job_id, orjson.dumps(outcome).decode())
 
 
 async def restage(
@@ -368,5 +374,6 @@ def _job(row: asyncpg.Record, notifications: tuple[Notification, ...]) -> Job:
         attempts=row["attempt"],
         reasons=orjson.loads(row["reasons"]),
         arguments=orjson.loads(row["arguments"]),
+        outcome=orjson.loads(row["outcome"]) if row["outcome"] else None,
         notifications=notifications,
     )

@@ -90,6 +90,35 @@ VERSIONS = Shelf(
     order=(Sort("v.iteration"), True),
 )
 
+_IS_LATEST = """y.item_id IS NULL AND NOT EXISTS (
+    SELECT FROM marketplace_items n
+    LEFT JOIN marketplace_yanks m ON m.item_id = n.id
+    WHERE n.flow_id = i.flow_id AND n.company_id = i.company_id AND n.private = i.private AND n.id > i.id
+      AND m.item_id IS NULL
+)"""
+
+ITEMS = Shelf(
+    {
+        "id": Filter("i.id = ANY ({}::bigint[])"),
+        "name": Filter("i.name_folded LIKE ANY ({}::text[])", _anywhere),
+        "version": Filter("i.version = ANY ({}::text[])"),
+        "company_id": Filter("i.company_id = ANY ({}::bigint[])"),
+        "flow_id": Filter("i.flow_id = ANY ({}::bigint[])"),
+        "digest": Filter("i.digest = ANY ({}::bytea[])", bytes.fromhex),
+        "private": Filter("i.private = ANY ({}::boolean[])"),
+        "is_yanked": Filter("(y.item_id IS NOT NULL) = ANY ({}::boolean[])"),
+        "is_latest": Filter(f"({_IS_LATEST}) = ANY ({{}}::boolean[])"),
+    },
+    {
+        "id": Sort("i.id"),
+        "name": Sort('(i.name COLLATE "C")'),
+        "version": Sort("i.version"),
+        "size": Sort("i.size"),
+        "created_at": Sort("i.created_at"),
+    },
+    order=(Sort("i.id"), True),
+)
+
 
 def listed_by(statement: str, shelf: Shelf, listing: Listing, *, first: int) -> tuple[str, list[Any]]:
     """A listing statement with filters and order put in, and the values of its parameters from `$first` on."""

@@ -41,6 +41,22 @@ CREATE TABLE applications (
     CONSTRAINT applications_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
 );
 
+CREATE TABLE artifact_keys (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    kid text COLLATE "C" NOT NULL,
+    origin text NOT NULL,
+    public bytea NOT NULL,
+    secret bytea,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    revoked_at timestamp with time zone,
+    CONSTRAINT artifact_keys_pkey PRIMARY KEY (id),
+    CONSTRAINT artifact_keys_kid_key UNIQUE (kid),
+    CONSTRAINT artifact_keys_origin_known CHECK ((origin = ANY (ARRAY['own'::text, 'trusted'::text]))),
+    CONSTRAINT artifact_keys_public_length CHECK ((octet_length(public) = 32)),
+    CONSTRAINT artifact_keys_secret_length CHECK ((octet_length(secret) = 32)),
+    CONSTRAINT artifact_keys_secret_own CHECK (((secret IS NULL) OR ((origin = 'own'::text) AND (revoked_at IS NULL))))
+);
+
 CREATE TABLE audit_events (
     id bigint GENERATED ALWAYS AS IDENTITY,
     company_id bigint NOT NULL,
@@ -95,6 +111,7 @@ CREATE TABLE deleted_flows (
     runner_url text,
     flow_priority integer NOT NULL DEFAULT 3,
     run_timeout_seconds integer NOT NULL DEFAULT 3600,
+    installed_from bigint,
     CONSTRAINT deleted_flows_pkey PRIMARY KEY (id)
 );
 
@@ -226,6 +243,7 @@ CREATE TABLE flows (
     runner_url text,
     flow_priority integer NOT NULL DEFAULT 3,
     run_timeout_seconds integer NOT NULL DEFAULT 3600,
+    installed_from bigint,
     CONSTRAINT flows_pkey PRIMARY KEY (id),
     CONSTRAINT flows_class_known CHECK ((flow_class = ANY (ARRAY['cloud'::text, 'edge'::text, 'embedded'::text, 'experience'::text, 'customNode'::text]))),
     CONSTRAINT flows_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
@@ -307,6 +325,7 @@ CREATE TABLE jobs (
     undoes bigint,
     walked bigint NOT NULL DEFAULT 0,
     purged_at timestamp with time zone,
+    outcome jsonb,
     CONSTRAINT jobs_pkey PRIMARY KEY (id),
     CONSTRAINT jobs_public_id_key UNIQUE (public_id),
     CONSTRAINT jobs_accounted CHECK (((total IS NULL) OR (finished_at IS NULL) OR (total = (removed + failed)))),
@@ -331,6 +350,72 @@ CREATE TABLE mail_days (
     day date NOT NULL,
     letters integer NOT NULL,
     CONSTRAINT mail_days_pkey PRIMARY KEY (company_id, day)
+);
+
+CREATE TABLE marketplace_artifacts (
+    item_id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    file bytea NOT NULL,
+    CONSTRAINT marketplace_artifacts_pkey PRIMARY KEY (item_id)
+);
+
+CREATE TABLE marketplace_installs (
+    job_id bigint NOT NULL,
+    item_id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    flow_id bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT marketplace_installs_pkey PRIMARY KEY (job_id)
+);
+
+CREATE TABLE marketplace_items (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    company_id bigint NOT NULL,
+    flow_id bigint NOT NULL,
+    version_id bigint NOT NULL,
+    name text NOT NULL,
+    name_folded text COLLATE "C" NOT NULL,
+    version text COLLATE "C" NOT NULL,
+    description text,
+    private boolean NOT NULL,
+    digest bytea NOT NULL,
+    size integer NOT NULL,
+    key_id text NOT NULL,
+    job_id bigint NOT NULL,
+    uploaded_by_type text NOT NULL,
+    uploaded_by_id bigint,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT marketplace_items_pkey PRIMARY KEY (id),
+    CONSTRAINT marketplace_items_digest_key UNIQUE (company_id, digest, private),
+    CONSTRAINT marketplace_items_digest_length CHECK ((octet_length(digest) = 32))
+);
+
+CREATE TABLE marketplace_log (
+    company_id bigint NOT NULL,
+    sequence bigint NOT NULL,
+    kind text NOT NULL,
+    item_id bigint NOT NULL,
+    entry bytea NOT NULL,
+    previous bytea,
+    hash bytea NOT NULL,
+    key_id text NOT NULL,
+    signature bytea NOT NULL,
+    CONSTRAINT marketplace_log_pkey PRIMARY KEY (company_id, sequence),
+    CONSTRAINT marketplace_log_begins CHECK ((((sequence = 1) = (previous IS NULL)) AND (sequence >= 1))),
+    CONSTRAINT marketplace_log_hash_of_entry CHECK ((hash = sha256(entry))),
+    CONSTRAINT marketplace_log_kind_known CHECK ((kind = ANY (ARRAY['upload'::text, 'yank'::text]))),
+    CONSTRAINT marketplace_log_signature_length CHECK ((octet_length(signature) = 64))
+);
+
+CREATE TABLE marketplace_yanks (
+    item_id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    reason text NOT NULL,
+    yanked_by_type text NOT NULL,
+    yanked_by_id bigint,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT marketplace_yanks_pkey PRIMARY KEY (item_id),
+    CONSTRAINT marketplace_yanks_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 2000)))
 );
 
 CREATE TABLE oauth_clients (
@@ -435,6 +520,11 @@ ALTER TABLE jobs ADD CONSTRAINT jobs_company_fkey FOREIGN KEY (company_id) REFER
 ALTER TABLE jobs ADD CONSTRAINT jobs_parent_fkey FOREIGN KEY (parent_id) REFERENCES jobs(id) ON DELETE CASCADE;
 ALTER TABLE jobs ADD CONSTRAINT jobs_undoes_fkey FOREIGN KEY (undoes) REFERENCES jobs(id) ON DELETE SET NULL;
 ALTER TABLE mail_days ADD CONSTRAINT mail_days_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
+ALTER TABLE marketplace_artifacts ADD CONSTRAINT marketplace_artifacts_item_fkey FOREIGN KEY (item_id) REFERENCES marketplace_items(id);
+ALTER TABLE marketplace_installs ADD CONSTRAINT marketplace_installs_item_fkey FOREIGN KEY (item_id) REFERENCES marketplace_items(id);
+ALTER TABLE marketplace_items ADD CONSTRAINT marketplace_items_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
+ALTER TABLE marketplace_log ADD CONSTRAINT marketplace_log_item_fkey FOREIGN KEY (item_id) REFERENCES marketplace_items(id);
+ALTER TABLE marketplace_yanks ADD CONSTRAINT marketplace_yanks_item_fkey FOREIGN KEY (item_id) REFERENCES marketplace_items(id);
 ALTER TABLE oauth_clients ADD CONSTRAINT oauth_clients_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
 ALTER TABLE oauth_clients ADD CONSTRAINT oauth_clients_user_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
 ALTER TABLE users ADD CONSTRAINT users_company_fkey FOREIGN KEY (company_id) REFERENCES companies(id);
@@ -478,6 +568,11 @@ CREATE INDEX jobs_purge_index ON jobs USING btree (undo_until) WHERE ((undo_unti
 CREATE INDEX jobs_staged_index ON jobs USING btree (deliver_at) WHERE (deliver_at IS NOT NULL);
 CREATE INDEX jobs_unfinished_index ON jobs USING btree (company_id, kind) WHERE (finished_at IS NULL);
 CREATE INDEX login_failures_since_index ON login_failures USING btree (since);
+CREATE INDEX marketplace_installs_item_index ON marketplace_installs USING btree (item_id);
+CREATE INDEX marketplace_items_company_index ON marketplace_items USING btree (company_id, id);
+CREATE INDEX marketplace_items_flow_index ON marketplace_items USING btree (flow_id, id);
+CREATE INDEX marketplace_items_public_index ON marketplace_items USING btree (id) WHERE (NOT private);
+CREATE INDEX marketplace_log_item_index ON marketplace_log USING btree (item_id);
 CREATE INDEX oauth_clients_company_index ON oauth_clients USING btree (company_id);
 CREATE INDEX oauth_clients_user_index ON oauth_clients USING btree (user_id);
 CREATE INDEX schedules_version_index ON schedules USING btree (flow_id, flow_version_id, id);
@@ -535,5 +630,53 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION refuse_every_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION require_previous_entry()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF NEW.sequence > 1 AND NOT EXISTS (
+        SELECT FROM marketplace_log l
+        WHERE l.company_id = NEW.company_id AND l.sequence = NEW.sequence - 1 AND l.hash = NEW.previous
+    ) THEN
+        RAISE EXCEPTION 'an entry of marketplace_log must follow the one before' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION visible_items(viewer bigint)
+ RETURNS SETOF marketplace_items
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT i.* FROM marketplace_items i
+    WHERE NOT i.private OR i.company_id = ANY (ARRAY(
+        SELECT c.id FROM companies v
+        JOIN companies c ON c.id IN (v.id, v.parent_id) OR c.parent_id IN (v.id, v.parent_id)
+        WHERE v.id = viewer
+    ))
+$function$;
+
 CREATE TRIGGER audit_events_unchanged BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER audit_events_untruncated BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER marketplace_artifacts_unchanged BEFORE DELETE OR UPDATE ON marketplace_artifacts FOR EACH ROW EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_artifacts_untruncated BEFORE TRUNCATE ON marketplace_artifacts FOR EACH STATEMENT EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_installs_unchanged BEFORE DELETE OR UPDATE ON marketplace_installs FOR EACH ROW EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_installs_untruncated BEFORE TRUNCATE ON marketplace_installs FOR EACH STATEMENT EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_items_unchanged BEFORE DELETE OR UPDATE ON marketplace_items FOR EACH ROW EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_items_untruncated BEFORE TRUNCATE ON marketplace_items FOR EACH STATEMENT EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_log_follows BEFORE INSERT ON marketplace_log FOR EACH ROW EXECUTE FUNCTION require_previous_entry();
+CREATE TRIGGER marketplace_log_unchanged BEFORE DELETE OR UPDATE ON marketplace_log FOR EACH ROW EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_log_untruncated BEFORE TRUNCATE ON marketplace_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_yanks_unchanged BEFORE DELETE OR UPDATE ON marketplace_yanks FOR EACH ROW EXECUTE FUNCTION refuse_every_change();
+CREATE TRIGGER marketplace_yanks_untruncated BEFORE TRUNCATE ON marketplace_yanks FOR EACH STATEMENT EXECUTE FUNCTION refuse_every_change();

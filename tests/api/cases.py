@@ -21,9 +21,11 @@ def titles(route: Route) -> str:
     return f"{route.method} {route.path}"
 
 
-def every(wanted: Callable[[Route], object] = bool) -> pytest.MarkDecorator:
-    """A test of each route, or of each that is wanted."""
-    return pytest.mark.parametrize("route", [route for route in ROUTES if wanted(route)], ids=titles)
+def every(wanted: Callable[[Route], object] = bool, *, people_only: bool = False) -> pytest.MarkDecorator:
+    """A test of each route, or of each that is wanted; of those that take no token of an application only if said so,
+    since most tests ask with such a token. What is special to these is in test_marketplace_routes.py."""
+    routes = [route for route in ROUTES if wanted(route) and (people_only or not route.people_only)]
+    return pytest.mark.parametrize("route", routes, ids=titles)
 
 
 every_route = every()
@@ -59,14 +61,14 @@ def assert_error(answer: Reply, status: int, kind: str, message: str) -> None:
 
 
 async def ask(api: Api, route: Route, arranged: Arranged, **others: str) -> Reply:
-    return await send(api, route, arranged.path(route, **others), arranged.body)
+    return await send(api, route, arranged.path(route, **others), arranged.sent)
 
 
 async def send(
-    api: Api, route: Route, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+    api: Api, route: Route, path: str, body: Mapping[str, Any] | bytes | None, headers: Mapping[str, str] | None = None
 ) -> Reply:
     """One request with a body of the kind that the route reads."""
-    if not route.is_form:
+    if not route.is_form or isinstance(body, bytes):
         return await api.send(route.method, path, body, headers=headers)
     raw = urlencode(body or {}).encode()
     return await api.send(route.method, path, raw=raw, headers={"Content-Type": FORM, **(headers or {})})

@@ -147,6 +147,7 @@ def methods_of(path: str) -> set[str]:
     """The methods of every route an address of this path belongs to; a word in the place of an id could be one."""
     by_id = path.replace("/versions/delete", "/versions/{flowVersionId}")
     by_id = re.sub("/flows/(version|palette)$", "/flows/{flowId}", by_id)
+    by_id = by_id.replace("/api/v1/flows/import", "/api/v1/flows/{flow}")
     return {route.method for route in ROUTES if route.path in (path, by_id)}
 
 

@@ -13,6 +13,7 @@ from core.domain.identifiers import LARGEST_ID, hex_id
 from core.operations import access
 from service.app import create_app, open_service
 from service.openapi import DOCUMENTED
+from service.published import KEYS
 from service.routes import ROUTES, Dialect, Route
 from tests.api.cases import (
     arrange,
@@ -95,7 +96,7 @@ async def test_the_router_holds_the_table_and_nothing_else(ground: Ground) -> No
         for route in app.router.routes()
         if isinstance(route, web.AbstractRoute) and route.resource is not None
     }
-    documents = {f"/openapi/{dialect.value}.json" for dialect in DOCUMENTED}
+    documents = {f"/openapi/{dialect.value}.json" for dialect in DOCUMENTED} | {KEYS}
     open_to_all = {(method, path) for method in ("GET", "HEAD") for path in {"/healthz", "/readyz"} | documents}
     assert found == {(route.method, route.path) for route in ROUTES} | open_to_all
     assert len({route.handler for route in ROUTES}) == len(ROUTES), "arrangements go by handler"

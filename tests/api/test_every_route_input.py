@@ -365,8 +365,16 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
 
 NO_NUMBERS = ["x", "-1", "+1", "1.0", "1e2", "0x1", " 1", "1\n", "1\0", "\u0661", "null", "1,x", "9" * 20]
 NO_WORDS = ["nonsense", "\0", "v.id; --", "null"]
+NO_IDS = [*NO_NUMBERS, "0", "01", str(2**63)]
 WRONG_VALUES = {
-    "filter[id]": [*NO_NUMBERS, "0", "01", str(2**63)],
+    "filter[id]": NO_IDS,
+    "filter[company_id]": NO_IDS,
+    "filter[flow_id]": NO_IDS,
+    "filter[digest]": ["x", "A" * 64, "a" * 63, "a" * 65, "\0", "a" * 64 + "\n", "\u0661" * 64],
+    "filter[private]": ["yes", "2", "\0"],
+    "filter[is_yanked]": ["yes", "2", "\0"],
+    "filter[is_latest]": ["yes", "2", "\0"],
+    "filter[version]": ["\0", "x" * 256],
     "filter[name]": ["\0", "a\0b", "x" * 256, "a," + "x" * 256],
     "filter[is_enabled]": ["yes", "2", "truee", "\0", "true,no"],
     "filter[flow_class]": [*NO_WORDS, "Cloud", "cloud,x"],
@@ -375,6 +383,13 @@ WRONG_VALUES = {
     "filter[iteration]": NO_NUMBERS,
 }
 RIGHT_VALUES = {
+    "filter[company_id]": ["1", "1,2"],
+    "filter[flow_id]": ["1", "1,2"],
+    "filter[digest]": ["0" * 64, "a" * 64 + "," + "f" * 64],
+    "filter[private]": ["0", "true"],
+    "filter[is_yanked]": ["0", "true"],
+    "filter[is_latest]": ["0", "true"],
+    "filter[version]": ["1.0", "a,b", "\u00e4"],
     "filter[id]": ["1", "1,2", "9" * 18, str(2**63 - 1), "1,"],
     "filter[name]": ["a", "%", "_", "\\", "'; --", "\u00e4\u0661\U0001f600", "a,b", "x" * 255, "\ud800", "{}"],
     "filter[is_enabled]": ["0", "1", "true", "FALSE", "0,1"],
@@ -434,7 +449,7 @@ async def test_what_the_official_clients_send_along_does_no_harm(ground: Ground,
     path = arranged.path(route, sent)
     headers = {"Accept": "application/json", "Accept-Version": "^99.0.0", "losantdomain": "x"}
     api = ground.anonymous if route.is_open else ground.api
-    answer = await send(api, route, path, arranged.body, headers)
+    answer = await send(api, route, path, arranged.sent, headers)
     assert answer.status == route.success, answer.raw
 
 

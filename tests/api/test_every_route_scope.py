@@ -68,6 +68,8 @@ POST   N/flow-versions/{flow_version}/schedules         flowVersion.patch       
 PUT    N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 DELETE N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 POST   N/schedules/preview                              flowVersion.get                 R
+GET    N/flows/{flow}/versions/{version}/export         flowVersion.get                 R
+POST   N/flows/import                                   flows.post                      W
 """
 """Method, address, what a token needs, and whether that reads or writes.
 
@@ -80,8 +82,8 @@ NEEDS = {
     for method, path, operation, kind in map(str.split, OPERATIONS.strip().splitlines())
 }
 
-CLOSED = [route for route in ROUTES if not route.is_open]
-"""Those that ask for a credential at all."""
+CLOSED = [route for route in ROUTES if not route.is_open and not route.people_only]
+"""Those that ask for a credential at all, and take a token's."""
 
 EVERYTHING = ("all.Application", "all.Organization", "all.User")
 DELETIONS = ("flowVersions.delete", "flow.delete")

@@ -11,13 +11,16 @@ from typing import Any
 
 import orjson
 import pytest
+from cryptography.exceptions import InvalidSignature
 
 from cli.credentials import write_credentials
+from core.domain.artifacts import split
 from core.domain.identifiers import hex_id
 from core.store.database import Database
 from tests.architecture.documents import ROOT, blocks, read
 from tests.support.api import Api
 from tests.support.machinery import Machinery
+from tests.support.market import make_item, open_shop
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import SECRET, Tenant
 from worker.deployer import Deployer
@@ -149,3 +152,22 @@ def test_the_verification_of_a_callback() -> None:
 
 def _with(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
     return {**headers, name: value}
+
+
+async def test_the_verification_of_an_artifact(anonymous: Api, tenant: Tenant) -> None:
+    """By what the document says alone."""
+    [code] = blocks(read("docs/marketplace.md"), "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    verify = names["verify"]
+    shop = await open_shop(anonymous, tenant)
+    item_id = await make_item(tenant)
+    file = (await shop.artifact(item_id)).raw
+    keys = (await anonymous.get("/.well-known/penstock-keys.json")).json
+
+    assert verify(file, keys)["digest"] == (await shop.item(item_id)).json["data"]["digest"]
+    sealed = split(file)
+    for part in (sealed.artifact, sealed.statement):
+        for place in range(file.index(part), file.index(part) + len(part)):
+            with pytest.raises((InvalidSignature, AssertionError, ValueError, KeyError)):
+                verify(file[:place] + bytes([file[place] ^ 1]) + file[place + 1 :], keys)

@@ -16,54 +16,76 @@ from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import AS_USUAL, Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
+from core.domain.signing import PublicKey, new_key
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
     access,
+    arrivals,
+    artifact_keys,
     catalogue,
     custom_nodes,
     deletions,
     flows,
+    installs,
     jobs,
     lifecycle,
     logins,
+    marketplace,
     people,
+    repeats,
     results,
     schedules,
     storage,
     stories,
+    transfers,
     transitions,
     undo,
+    uploads,
     versions,
 )
+from core.operations.installs import InstallRequest
 from core.operations.people import NewClient
 from core.store.database import Database
 from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
+from tests.support import market
 from tests.support.lifecycles import come_due, deploy_draft, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, catalogue, custom_nodes, deletions, flows, jobs, lifecycle, logins, people, results, schedules, storage,
-    stories, transitions, undo, versions,
+    access, arrivals, artifact_keys, catalogue, custom_nodes, deletions, flows, installs, jobs, lifecycle, logins,
+    marketplace, people, repeats, results, schedules, storage, stories, transfers, transitions, undo, uploads, versions,
 )  # fmt: skip
 
 READING = {
-    "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
-    "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
-    "list_applications", "list_clients", "list_companies", "list_company_flows",
-    "list_deleted_storage", "list_flow_versions", "list_jobs", "list_keys", "list_palette",
-    "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
-    "next_deploy_in", "preview_deletion", "preview_schedule", "read_company_flow", "read_flow_version", "read_job",
-    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
-    "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
+    "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
+    "find_custom_nodes", "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
+    "list_applications", "list_artifact_keys", "list_clients", "list_companies", "list_company_flows",
+    "list_deleted_storage", "list_flow_versions", "list_item_versions", "list_items", "list_jobs", "list_keys",
+    "list_log", "list_palette", "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash",
+    "list_users", "next_deploy_in", "preview_deletion", "preview_schedule", "read_company_flow", "read_file",
+    "read_flow_version", "read_item", "read_job", "read_public_keys", "read_results", "read_storage",
+    "read_storage_use", "read_story", "read_webhook_secrets", "recognise", "show_flow", "show_flows", "show_job_log",
+    "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
-DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
+DELIVERING = {"make_artifact", "yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
 """Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
 
-INSIDE = {"conclude", "deploy", "undeploy", "cancel_pending", "plan", "start_draft"}
+INSIDE = {
+    "accept_once",
+    "append_to_log",
+    "arrive",
+    "signing_key",
+    "conclude",
+    "deploy",
+    "undeploy",
+    "cancel_pending",
+    "plan",
+    "start_draft",
+}
 """Part of other operations' transactions; what it writes is seen in theirs."""
 
 
@@ -278,6 +300,45 @@ async def _delete_schedule(scene: Scene) -> None:
     await schedules.delete_schedule(*await _schedule(scene))
 
 
+async def _accept_upload(scene: Scene) -> None:
+    _, version = await market.deployed(scene.tenant)
+    await market.ask_upload(scene.tenant, version)
+    await scene.machinery.drain()
+
+
+async def _accept_install(scene: Scene) -> None:
+    request = InstallRequest(await market.make_item(scene.tenant), name=None, force=False)
+    owner = market.administrator(scene.tenant)
+    await installs.accept_install(owner, scene.tenant.database, request, public_id=market.TERMS.new_id(), key=None)
+    await scene.machinery.drain()
+
+
+async def _yank_item(scene: Scene) -> None:
+    await market.yank(scene.tenant, await market.make_item(scene.tenant))
+
+
+async def _import_flow(scene: Scene) -> None:
+    version = await scene.tenant.read_version(scene.flow, "v1")
+    asked = (scene.tenant.principal, scene.tenant.database)
+    made = await transfers.export_version(*asked, scene.flow.id, version.id, instance=market.INSTANCE)
+    await transfers.import_flow(*asked, made.file)
+
+
+async def _rotate_artifact_key(scene: Scene) -> int:
+    return await artifact_keys.rotate_artifact_key(scene.owner, scene.tenant.database, secrets.token_bytes)
+
+
+async def _revoke_artifact_key(scene: Scene) -> None:
+    number = await _rotate_artifact_key(scene)
+    await artifact_keys.revoke_artifact_key(scene.owner, scene.tenant.database, number)
+
+
+async def _trust_artifact_keys(scene: Scene) -> None:
+    made = new_key(secrets.token_bytes)
+    keys = {made.key_id: PublicKey(made.key_id, made.public)}
+    await artifact_keys.trust_artifact_keys(scene.owner, scene.tenant.database, keys)
+
+
 CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "create_company": (
         lambda scene: access.create_company(
@@ -399,6 +460,15 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "cancel_job": (_cancel, "job.cancel"),
     "discard_job": (_discard, "job.discard"),
     "retry_job": (_retry, "job.retry"),
+    "accept_upload": (_accept_upload, "version.upload"),
+    "keep_artifact": (_accept_upload, "item.create"),
+    "accept_install": (_accept_install, "item.install"),
+    "install_item": (_accept_install, "flow.install"),
+    "yank_item": (_yank_item, "item.yank"),
+    "import_flow": (_import_flow, "flow.import"),
+    "rotate_artifact_key": (_rotate_artifact_key, "artifact_key.create"),
+    "revoke_artifact_key": (_revoke_artifact_key, "artifact_key.revoke"),
+    "trust_artifact_keys": (_trust_artifact_keys, "artifact_key.trust"),
     "complete_job": (_complete, "job.completed"),
     "fail_job": (_fail, "job.failed"),
 }

@@ -10,8 +10,10 @@ import pytest
 from core.store import constraints
 from core.store.migrate import MigrationError, migrate, migrations, pending
 from tests.conftest import named
+from tests.support.market import make_item, yank
 from tests.support.schema import describe
 from tests.support.servers import RunningServer
+from tests.support.tenants import Tenant
 from tests.support.write_schema import SCHEMA
 
 
@@ -88,6 +90,40 @@ async def test_the_audit_trail_cannot_be_changed(migrated: asyncpg.Connection[as
     )
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
         await migrated.execute(statement)
+
+
+MARKET = ("items", "artifacts", "yanks", "installs", "log")
+
+
+@pytest.mark.parametrize("table", [f"marketplace_{name}" for name in MARKET])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET company_id = 9", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+async def test_the_marketplace_is_only_added_to(tenant: Tenant, table: str, statement: str) -> None:
+    item_id = await make_item(tenant)
+    await yank(tenant, item_id)
+    async with tenant.database.connection() as connection:
+        await connection.execute("INSERT INTO marketplace_installs VALUES (1, $1, $2, 1)", item_id, tenant.company_id)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+            await connection.execute(statement.format(table))
+
+
+@pytest.mark.parametrize(
+    ("sequence", "previous"),
+    [(3, None), (3, b"\1" * 32), (4, b"\1" * 32), (1, None), (0, None), (2, b"\1" * 32)],
+    ids=["no previous", "another previous", "a gap", "the first again", "before the first", "in between"],
+)
+async def test_the_log_takes_only_what_follows(tenant: Tenant, sequence: int, previous: bytes | None) -> None:
+    item_id = await make_item(tenant)
+    await yank(tenant, item_id)
+    async with tenant.database.connection() as connection:
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await connection.execute(
+                "INSERT INTO marketplace_log VALUES ($1, $2, 'yank', $3, 'x', $4, sha256('x'), 'k', $5)",
+                tenant.company_id,
+                sequence,
+                item_id,
+                previous,
+                b"\0" * 64,
+            )
 
 
 async def _unindexed(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:

@@ -20,7 +20,7 @@ from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.domain.people import User
 from core.domain.storage import Entry
-from core.operations import access, deletions, jobs, people, schedules, storage, undo, versions
+from core.operations import access, deletions, jobs, people, schedules, storage, transfers, undo, versions
 from core.store import jobs as store
 from core.store.database import Connection
 from service.calls import Answer, Call, Stream
@@ -32,11 +32,15 @@ from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import marketplace as native_marketplace
 from service.native import storage as native_storage
+from service.native import transfers as native_transfers
 from service.native import trash as native_trash
 from service.routes import Route
+from tests.support.market import deployed, make_item
 from tests.support.people import PASSWORD, make_client, make_user
 from tests.support.tenants import KEEP, Tenant
 
@@ -53,6 +57,7 @@ UNKNOWN = {
     "flow_version": str(LARGEST_ID - 1),
     "schedule": str(LARGEST_ID - 1),
     "version": str(LARGEST_ID - 1),
+    "item": str(LARGEST_ID - 1),
 }
 """A well-formed id that nothing has, for every name a path parameter goes by."""
 
@@ -65,6 +70,12 @@ class Arranged:
     body: Mapping[str, Any] | None = None
     flow: Flow | None = field(default=None, compare=False)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    file: bytes | None = field(default=None, repr=False)
+
+    @property
+    def sent(self) -> Mapping[str, Any] | bytes | None:
+        """What a request carries: the file where the route takes one."""
+        return self.body if self.file is None else self.file
 
     def path(self, route: Route, parameters: Mapping[str, str] | None = None, /, **others: str) -> str:
         """The route's address, percent-encoded; `others` take the place of arranged ids, `parameters` of arranged
@@ -258,6 +269,32 @@ async def _deploy(tenant: Tenant) -> Arranged:
     return replace(await _inactive(tenant), body={"deployed_at": "2026-01-01T00:00:00Z"})
 
 
+async def _uploadable(tenant: Tenant) -> Arranged:
+    flow, version = await deployed(tenant, f"Flow {next(_numbers)}")
+    return Arranged({"flow_version": str(version.id)}, {"private": True}, flow=flow)
+
+
+async def _item(tenant: Tenant) -> Arranged:
+    return Arranged({"item": str(await make_item(tenant, f"Flow {next(_numbers)}"))})
+
+
+async def _install(tenant: Tenant) -> Arranged:
+    return replace(await _item(tenant), body={"name": "Installed", "force": False})
+
+
+async def _yank(tenant: Tenant) -> Arranged:
+    return replace(await _item(tenant), body={"reason": "It loses every second order."})
+
+
+async def _file(tenant: Tenant) -> Arranged:
+    flow = await tenant.make_flow(f"Flow {next(_numbers)}")
+    version = await tenant.make_version(flow, f"v{next(_numbers)}")
+    made = await transfers.export_version(
+        tenant.principal, tenant.database, flow.id, version.id, instance="http://penstock.example"
+    )
+    return Arranged({}, file=made.file)
+
+
 async def _nothing(_: Tenant) -> Arranged:
     return Arranged({})
 
@@ -357,4 +394,14 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     patchworks_versions.change_version: _deploy,
     patchworks_versions.delete_version: _inactive,
     patchworks_versions.copy_version: _inactive,
+    patchworks_uploads.upload_version: _uploadable,
+    native_marketplace.list_items: _item,
+    native_marketplace.read_item: _item,
+    native_marketplace.list_versions: _item,
+    native_marketplace.download_artifact: _item,
+    native_marketplace.install_item: _install,
+    native_marketplace.yank_item: _yank,
+    native_marketplace.list_log: _item,
+    native_transfers.export_version: _inactive,
+    native_transfers.import_flow: _file,
 }

@@ -139,14 +139,16 @@ def test_a_role_that_is_too_low_is_told_which_it_takes(role: Role, least: Role) 
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_manager_stops_every_job_and_lower_roles_none(role: Role) -> None:
-    kinds = set(JobKind) if role in (Role.MANAGER, Role.ADMINISTRATOR) else set()
+def test_a_manager_stops_every_job_but_uploads_and_lower_roles_none(role: Role) -> None:
+    """Uploading takes an administrator."""
+    uploads = {JobKind.UPLOAD_VERSION}
+    kinds = {Role.MANAGER: set(JobKind) - uploads, Role.ADMINISTRATOR: set(JobKind)}.get(role, set())
     assert enqueueable_kinds(Principal(1, ActorType.USER, 7, role=role)) == kinds
 
 
-def test_a_companys_key_reads_and_stops_every_job() -> None:
+def test_a_companys_key_reads_every_job_and_stops_what_a_manager_does() -> None:
     key = Principal(1, ActorType.API_KEY, 7, role=KEY_ROLE)
-    assert enqueueable_kinds(key) == set(JobKind)
+    assert enqueueable_kinds(key) == set(JobKind) - {JobKind.UPLOAD_VERSION}
     assert readable_kinds(key) == set(JobKind)
 
 

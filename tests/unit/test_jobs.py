@@ -15,8 +15,10 @@ from core.domain.jobs import (
     ITEM_KINDS,
     LEASE_SECONDS,
     LEAST_BATCH,
+    MARKET_KINDS,
     NOTIFICATION_KINDS,
     QUEUES,
+    SHOWN_KINDS,
     SLICE_SECONDS,
     JobKind,
     JobStatus,
@@ -37,7 +39,8 @@ def test_a_job_ends_in_four_ways() -> None:
 
 def test_every_kind_has_a_queue_and_a_purpose() -> None:
     assert {kind.queue for kind in JobKind} == set(QUEUES)
-    assert {*ITEM_KINDS, *NOTIFICATION_KINDS} == set(JobKind)
+    assert {*SHOWN_KINDS, *NOTIFICATION_KINDS} == set(JobKind)
+    assert {*ITEM_KINDS, *MARKET_KINDS} == set(SHOWN_KINDS)
     assert set(DELETION_KINDS) < set(ITEM_KINDS)
     assert not {kind.queue for kind in ITEM_KINDS} & {kind.queue for kind in NOTIFICATION_KINDS}, (
         "a slow receiver of letters must not hold up a delete"

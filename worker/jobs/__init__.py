@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.domain.jobs import JobKind
-from worker.jobs import delete_versions, post_callback, send_mail, undo_deletion
+from worker.jobs import delete_versions, install_item, post_callback, send_mail, undo_deletion, upload_version
 from worker.tools import Handler
 
 HANDLERS: Mapping[JobKind, Handler] = {
@@ -14,4 +14,6 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.UNDO_DELETION: undo_deletion.run,
     JobKind.SEND_MAIL: send_mail.run,
     JobKind.POST_CALLBACK: post_callback.run,
+    JobKind.UPLOAD_VERSION: upload_version.run,
+    JobKind.INSTALL_ITEM: install_item.run,
 }

@@ -3,8 +3,8 @@
 INSERT INTO flows (company_id, application_id, name, description, flow_class, enabled,
                    created_by_type, created_by_id, updated_by_type, updated_by_id,
                    short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
-                   runner_url, flow_priority, run_timeout_seconds)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                   runner_url, flow_priority, run_timeout_seconds, installed_from)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 RETURNING id;
 
 -- name: read_flow
@@ -136,12 +136,12 @@ INSERT INTO deleted_flows (id, company_id, application_id, job_id, name, descrip
                            next_iteration, revision, created_at, created_by_type, created_by_id,
                            updated_by_type, updated_by_id,
                            short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
-                           runner_url, flow_priority, run_timeout_seconds)
+                           runner_url, flow_priority, run_timeout_seconds, installed_from)
 SELECT id, company_id, application_id, $3, name, description, flow_class, enabled,
        next_iteration, revision, created_at, created_by_type, created_by_id,
        updated_by_type, updated_by_id,
        short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
-       runner_url, flow_priority, run_timeout_seconds
+       runner_url, flow_priority, run_timeout_seconds, installed_from
 FROM moved;
 
 -- name: restore_flow_of_job
@@ -152,12 +152,12 @@ WITH back AS (
 INSERT INTO flows (id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision,
                    created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
                    short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
-                   runner_url, flow_priority, run_timeout_seconds)
+                   runner_url, flow_priority, run_timeout_seconds, installed_from)
 OVERRIDING SYSTEM VALUE
 SELECT id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision + 1,
        created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
        short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
-       runner_url, flow_priority, run_timeout_seconds
+       runner_url, flow_priority, run_timeout_seconds, installed_from
 FROM back;
 
 -- name: lock_flow_of_company

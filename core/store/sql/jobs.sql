@@ -199,3 +199,7 @@ SELECT undo_until > clock_timestamp() AND purged_at IS NULL FROM jobs WHERE id =
 SELECT coalesce(o.kind, j.kind) FROM jobs j
 LEFT JOIN jobs o ON o.id = coalesce(j.undoes, j.parent_id) AND o.company_id = j.company_id
 WHERE j.id = $2 AND j.company_id = $1;
+
+-- name: record_outcome
+-- What a job that is not about many items has to say of its end, in the transaction that ends it.
+UPDATE jobs SET outcome = $2 WHERE id = $1;
