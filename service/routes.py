@@ -79,8 +79,7 @@ _ENVELOPES: dict[Dialect, tuple[Answer, Callable[[PenstockError], Answer]]] = {
 class Route:
     """One operation. `need` is None where the operation itself decides what the caller may see.
 
-    `claims`: the statement that answers looks up the token as well, which spares what is asked most a round trip. Such
-    a request is not counted, and only tokens of applications open it.
+    `claims`: the statement that answers looks up a token or key as well, which spares what is asked most a round trip.
     """
 
     method: str
@@ -223,14 +222,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", "/api/v1/flows", patchworks_flows.list_flows, _P, _reads("flows.get"), 200, patchworks_lists.FlowsQuery,
-        role=Role.READ_ONLY,
+        claims=True, role=Role.READ_ONLY,
     ),
     Route(
         "POST", "/api/v1/flows", patchworks_flows.create_flow, _P, _writes("flows.post"), 200,
         body=patchworks_shapes.FlowPost, role=Role.MANAGER,
     ),
     Route(
-        "GET", _F, patchworks_flows.read_flow, _P, _reads("flow.get"), 200, patchworks_lists.FlowQuery,
+        "GET", _F, patchworks_flows.read_flow, _P, _reads("flow.get"), 200, patchworks_lists.FlowQuery, claims=True,
         role=Role.READ_ONLY,
     ),
     Route(
@@ -244,7 +243,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", _F, patchworks_flows.delete_flow, _P, _writes("flow.delete"), 200, role=Role.MANAGER),
     Route(
         "GET", f"{_F}/versions", patchworks_versions.list_versions, _P, _reads("flowVersions.get"), 200,
-        patchworks_lists.FlowVersionsQuery, role=Role.READ_ONLY,
+        patchworks_lists.FlowVersionsQuery, claims=True, role=Role.READ_ONLY,
     ),
     # What makes a Draft or deploys is a change of the flow to Losant, so a token needs the scope for that.
     Route(
@@ -253,7 +252,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{_F}/versions/{{version}}", patchworks_versions.read_version, _P, _reads("flowVersion.get"), 200,
-        patchworks_lists.FlowVersionQuery, role=Role.READ_ONLY,
+        patchworks_lists.FlowVersionQuery, claims=True, role=Role.READ_ONLY,
     ),
     Route(
         "PUT", f"{_F}/versions/{{version}}", patchworks_versions.change_version, _P, _writes("flow.patch"), 200,

@@ -484,6 +484,26 @@ CREATE INDEX schedules_version_index ON schedules USING btree (flow_id, flow_ver
 CREATE INDEX users_company_index ON users USING btree (company_id);
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);
 
+CREATE OR REPLACE FUNCTION refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION open_token(shown bytea)
+ RETURNS TABLE(id bigint, company_id bigint, application_id bigint, scopes text[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT t.id, t.company_id, t.application_id, t.scopes
+    FROM application_tokens t
+    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
+      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+$function$;
+
 CREATE OR REPLACE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer)
  RETURNS TABLE(id bigint, attempt integer, queue text)
  LANGUAGE plpgsql
@@ -515,24 +535,24 @@ BEGIN
 END
 $function$;
 
-CREATE OR REPLACE FUNCTION open_token(shown bytea)
- RETURNS TABLE(id bigint, company_id bigint, application_id bigint, scopes text[])
+CREATE OR REPLACE FUNCTION open_caller(shown bytea, is_key boolean, company bigint, application bigint)
+ RETURNS TABLE(caller_id bigint, company_id bigint, application_id bigint, scopes text[], rate_limit integer, unnoted boolean)
  LANGUAGE sql
  STABLE
 AS $function$
-    SELECT t.id, t.company_id, t.application_id, t.scopes
-    FROM application_tokens t
-    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
-      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-$function$;
-
-CREATE OR REPLACE FUNCTION refuse_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege';
-END
+    SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit, false
+    FROM open_token(shown) t
+    JOIN companies c ON c.id = t.company_id
+    WHERE NOT is_key
+    UNION ALL
+    SELECT k.id, k.company_id, NULL, NULL, c.rate_limit,
+           k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute'
+    FROM api_keys k
+    JOIN companies c ON c.id = k.company_id
+    WHERE is_key AND k.digest = shown AND k.revoked_at IS NULL
+    UNION ALL
+    SELECT NULL, company, application, NULL, NULL, false
+    WHERE company IS NOT NULL
 $function$;
 
 CREATE TRIGGER audit_events_unchanged BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from core.domain.identifiers import hex_id
-from core.domain.listings import Listing
-from core.operations import catalogue
-from core.operations.catalogue import MOST_RELATED, Along
+from core.operations.catalogue import MOST_RELATED
 from tests.support.api import Api
 from tests.support.arrangements import make_sibling
 from tests.support.lifecycles import tomorrow
@@ -164,19 +161,3 @@ async def test_an_include_that_is_unknown_is_refused(speaker: Patchworks) -> Non
         answer = await speaker.api.get(f"/api/v1/flows?{parameters}")
         assert (answer.status, set(answer.json)) == (400, {"message"})
         assert answer.json["message"].startswith(begins)
-
-
-@pytest.mark.parametrize("flows", [1, 12])
-async def test_a_list_takes_two_statements_whatever_comes_along(tenant: Tenant, flows: int) -> None:
-    for number in range(flows):
-        await tenant.make_versions(await tenant.make_flow(f"Flow {number}"), 3)
-    along = Along(versions=True, latest=True, deployed=True, versions_count=True, versions_exist=True)
-    asked = (tenant.principal, tenant.database, Listing(50, 0), along)
-    await catalogue.list_company_flows(*asked)  # the driver has its own questions before it asks ours
-    seen: list[str] = []
-    async with tenant.database.connection() as connection:
-        connection.add_query_logger(lambda record: seen.append(record.query))  # it is the next one to be used again
-    entries, total = await catalogue.list_company_flows(*asked)
-    assert ([len(entry.versions) for entry in entries], total) == ([3] * flows, flows)
-    await asyncio.sleep(0)  # what is seen is told in the loop's next round
-    assert len(seen) == 2

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from core.domain.addresses import check_callback_url
 from core.domain.etags import render_etag
 from core.domain.flows import FlowChange, Running
 from core.operations import catalogue, deletions, flows
-from core.operations.catalogue import Along, Entry
+from core.operations.catalogue import Along, Related
 from core.operations.shown import Shown
-from schemas.patchworks import SHOWN_FLOW, chosen, render_flow, render_version
+from schemas.patchworks import SHOWN_FLOW, SHOWN_FLOW_VERSION, chosen
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import listing_of, page_of
+from service.dialects.patchworks.asking import listing_of, page_of, rows_of
 
 DELETED = "The flow was deleted; a job removes its versions."
 
@@ -21,8 +24,12 @@ CLEARABLE = ("description", "runner_url")
 
 
 async def list_flows(call: Call) -> Answer:
-    found, total = await catalogue.list_company_flows(call.principal, call.database, listing_of(call), _along(call))
-    return page_of(call, "/flows", [_entry(call, entry) for entry in found], total)
+    page = await catalogue.show_company_flows(call.visitor, call.database, listing_of(call), SHOWN_FLOW)
+    if not call.query["include"] and not call.query["flow_fields"]:
+        return page_of(call, "/flows", page)
+    related = await _related(call, page.ids)
+    rows = [_chosen(call, row, related[number]) for row, number in zip(rows_of(page), page.ids, strict=True)]
+    return page_of(call, "/flows", page, rows)
 
 
 async def create_flow(call: Call) -> Answer:
@@ -39,8 +46,12 @@ async def create_flow(call: Call) -> Answer:
 
 
 async def read_flow(call: Call) -> Answer:
-    entry = await catalogue.read_company_flow(call.principal, call.database, call.integer_id("flow"), _along(call))
-    return Answer(200, {"data": _entry(call, entry)}, {"ETag": render_etag(entry.flow.revision)})
+    shown = await catalogue.show_company_flow(call.visitor, call.database, call.integer_id("flow"), SHOWN_FLOW)
+    if not call.query["include"] and not call.query["flow_fields"]:
+        return _answer(shown)
+    related = await _related(call, [shown.id])
+    chosen_flow = _chosen(call, orjson.loads(shown.text), related[shown.id])
+    return Answer(200, {"data": chosen_flow}, {"ETag": render_etag(shown.revision)})
 
 
 async def replace_flow(call: Call) -> Answer:
@@ -102,39 +113,38 @@ def _running(call: Call) -> Running:
     )
 
 
-def _along(call: Call) -> Along:
+async def _related(call: Call, flow_ids: Sequence[int]) -> Mapping[int, Related]:
     asked = call.query["include"]
-    return Along(
+    along = Along(
         versions="versions" in asked,
         latest="latestVersion" in asked,
         deployed="deployedVersion" in asked,
-        versions_count="versions_count" in asked,
-        versions_exist="versionsExists" in asked or "latestVersionExists" in asked,
+        counted="versions_count" in asked,
+        existing=not _EXISTENCE.isdisjoint(asked),
     )
+    principal = call.visitor.principal
+    assert principal is not None, "whoever was shown these flows is known"
+    return await catalogue.show_related(principal, call.database, flow_ids, along, SHOWN_FLOW_VERSION)
 
 
-def _entry(call: Call, entry: Entry) -> dict[str, Any]:
-    """A flow with what was asked for along with it; each include has its key in `_INCLUDED`."""
+def _chosen(call: Call, flow: dict[str, Any], related: Related) -> dict[str, Any]:
+    """A flow with what was asked for of it and along with it."""
     fields = call.query["version_fields"]
-    along: dict[str, Any] = {
-        "versions": lambda: [chosen(render_version(version), fields) for version in entry.versions],
-        "latestVersion": lambda: entry.latest and chosen(render_version(entry.latest), fields),
-        "deployedVersion": lambda: entry.deployed and chosen(render_version(entry.deployed), fields),
-        "versions_count": lambda: entry.versions_count,
-        "versionsExists": lambda: entry.has_versions,
-        "latestVersionExists": lambda: entry.has_versions,
-        "deployedVersionExists": lambda: entry.flow.deployed_version_id is not None,
+
+    def versions(shown: list[bytes]) -> list[dict[str, Any]]:
+        return [chosen(orjson.loads(text), fields) for text in shown]
+
+    along: dict[str, tuple[str, Callable[[], Any]]] = {
+        "versions": ("versions", lambda: versions(related.versions)),
+        "latestVersion": ("latest_version", lambda: next(iter(versions(related.latest)), None)),
+        "deployedVersion": ("deployed_version", lambda: next(iter(versions(related.deployed)), None)),
+        "versions_count": ("versions_count", lambda: related.count),
+        "versionsExists": ("versions_exists", lambda: related.exists),
+        "latestVersionExists": ("latest_version_exists", lambda: related.exists),
+        "deployedVersionExists": ("deployed_version_exists", lambda: related.is_deployed),
     }
-    shown = chosen(render_flow(entry.flow), call.query["flow_fields"])
-    return shown | {_INCLUDED[name]: along[name]() for name in call.query["include"]}
+    shown = chosen(flow, call.query["flow_fields"])
+    return shown | {key: read() for key, read in (along[name] for name in call.query["include"])}
 
 
-_INCLUDED = {
-    "versions": "versions",
-    "latestVersion": "latest_version",
-    "deployedVersion": "deployed_version",
-    "versions_count": "versions_count",
-    "versionsExists": "versions_exists",
-    "latestVersionExists": "latest_version_exists",
-    "deployedVersionExists": "deployed_version_exists",
-}
+_EXISTENCE = frozenset({"versionsExists", "latestVersionExists", "deployedVersionExists"})
