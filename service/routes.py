@@ -56,8 +56,8 @@ class Dialect(Enum):
 
     @property
     def told_with(self) -> Dialect:
-        """The dialect whose OpenAPI document has its routes: whoever fetches a token goes on under /api/v1."""
-        return Dialect.NATIVE if self is Dialect.OAUTH else self
+        """The dialect whose OpenAPI document has its routes: whoever fetches a token goes on in Patchworks' words."""
+        return Dialect.PATCHWORKS if self is Dialect.OAUTH else self
 
     @property
     def internal(self) -> Answer:
@@ -205,7 +205,7 @@ ROUTES: tuple[Route, ...] = (
         _writes("flowVersions.post"), 200, role=Role.MANAGER,
     ),
     Route(
-        "POST", "/fabric/api/login", patchworks_login.log_in_user, _N, None, 200, body=login_shapes.LoginPost,
+        "POST", "/fabric/api/login", patchworks_login.log_in_user, _P, None, 200, body=login_shapes.LoginPost,
         is_open=True,
     ),
     Route(
@@ -294,5 +294,5 @@ def dialect_of(path: str) -> Dialect:
     return _DIALECTS.get(path.lstrip("/").partition("/")[0], Dialect.LOSANT)
 
 
-_DIALECTS = {"api": Dialect.NATIVE, "fabric": Dialect.NATIVE, "oauth": Dialect.OAUTH}
+_DIALECTS = {"api": Dialect.NATIVE, "fabric": Dialect.PATCHWORKS, "oauth": Dialect.OAUTH}
 """By the first segment of the path."""

@@ -140,6 +140,12 @@ class Visitor:
             return self.digest, self.is_key, None, None
         return None, False, self.principal.company_id, self.principal.application_id
 
+    @property
+    def known(self) -> Principal:
+        """Who it is, once that is known."""
+        assert self.principal is not None, "nobody has settled who asks"
+        return self.principal
+
     def require(self, principal: Principal) -> None:
         """Raises Forbidden for whoever may not do this."""
         require(principal, self.need, self.least)

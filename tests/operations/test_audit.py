@@ -56,13 +56,15 @@ READING = {
     "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
     "next_deploy_in", "preview_deletion", "preview_schedule", "read_job",
-    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
+    "list_schedules_along", "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_company_flow", "show_company_flows", "show_flow_version", "show_flow_versions", "show_related",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
-DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
-"""Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
+DELIVERING = {
+    "yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins", "note_key_use",
+}  # fmt: skip
+"""Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
 INSIDE = {"conclude", "deploy", "undeploy", "cancel_pending", "plan", "start_draft"}
 """Part of other operations' transactions; what it writes is seen in theirs."""

@@ -103,9 +103,10 @@ RETURNING id, digest;
 -- name: promote_version
 -- Second half of a deploy. A Draft gets the name $5, anything else keeps its own.
 UPDATE flow_versions
-SET status = 'Deployed', deployed_at = clock_timestamp(), last_deployed_at = clock_timestamp(), deploy_at = NULL,
+SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
     name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
-    revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
+    revision = revision + 1, updated_at = clock.now, updated_by_type = $3, updated_by_id = $4
+FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
 WHERE id = $2 AND company_id = $1
 RETURNING id, digest, name, deployed_at;
 

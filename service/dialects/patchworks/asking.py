@@ -24,6 +24,11 @@ def listing_of(call: Call) -> Listing:
     return Listing(paging.limit, paging.offset, filters, sorts)
 
 
+def is_special(call: Call) -> bool:
+    """Whether things are to be shown with more or less than themselves."""
+    return bool(call.query["include"] or call.query["version_fields"] or call.query.get("flow_fields"))
+
+
 def page_of(call: Call, path: str, page: Page, rows: list[Any] | None = None) -> Answer:
     """The page, with links that ask for the same in the same way; with these rows where it is not shown as it came."""
     paging = Paging.of(call)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 import orjson
 
 from core.domain.addresses import check_callback_url
 from core.domain.etags import render_etag
 from core.domain.flows import FlowChange, Running
 from core.operations import catalogue, deletions, flows
-from core.operations.catalogue import Along, Related
 from core.operations.shown import Shown
-from schemas.patchworks import SHOWN_FLOW, SHOWN_FLOW_VERSION, chosen
+from schemas.patchworks import SHOWN_FLOW
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import listing_of, page_of, rows_of
+from service.dialects.patchworks.along import flows_along
+from service.dialects.patchworks.asking import is_special, listing_of, page_of, rows_of
 
 DELETED = "The flow was deleted; a job removes its versions."
 
@@ -25,11 +22,7 @@ CLEARABLE = ("description", "runner_url")
 
 async def list_flows(call: Call) -> Answer:
     page = await catalogue.show_company_flows(call.visitor, call.database, listing_of(call), SHOWN_FLOW)
-    if not call.query["include"] and not call.query["flow_fields"]:
-        return page_of(call, "/flows", page)
-    related = await _related(call, page.ids)
-    rows = [_chosen(call, row, related[number]) for row, number in zip(rows_of(page), page.ids, strict=True)]
-    return page_of(call, "/flows", page, rows)
+    return page_of(call, "/flows", page, await flows_along(call, rows_of(page)) if is_special(call) else None)
 
 
 async def create_flow(call: Call) -> Answer:
@@ -47,11 +40,10 @@ async def create_flow(call: Call) -> Answer:
 
 async def read_flow(call: Call) -> Answer:
     shown = await catalogue.show_company_flow(call.visitor, call.database, call.integer_id("flow"), SHOWN_FLOW)
-    if not call.query["include"] and not call.query["flow_fields"]:
+    if not is_special(call):
         return _answer(shown)
-    related = await _related(call, [shown.id])
-    chosen_flow = _chosen(call, orjson.loads(shown.text), related[shown.id])
-    return Answer(200, {"data": chosen_flow}, {"ETag": render_etag(shown.revision)})
+    (flow,) = await flows_along(call, [orjson.loads(shown.text)])
+    return Answer(200, {"data": flow}, {"ETag": render_etag(shown.revision)})
 
 
 async def replace_flow(call: Call) -> Answer:
@@ -111,40 +103,3 @@ def _running(call: Call) -> Running:
         None if priority is None else int(priority),
         None if seconds is None else int(seconds),
     )
-
-
-async def _related(call: Call, flow_ids: Sequence[int]) -> Mapping[int, Related]:
-    asked = call.query["include"]
-    along = Along(
-        versions="versions" in asked,
-        latest="latestVersion" in asked,
-        deployed="deployedVersion" in asked,
-        counted="versions_count" in asked,
-        existing=not _EXISTENCE.isdisjoint(asked),
-    )
-    principal = call.visitor.principal
-    assert principal is not None, "whoever was shown these flows is known"
-    return await catalogue.show_related(principal, call.database, flow_ids, along, SHOWN_FLOW_VERSION)
-
-
-def _chosen(call: Call, flow: dict[str, Any], related: Related) -> dict[str, Any]:
-    """A flow with what was asked for of it and along with it."""
-    fields = call.query["version_fields"]
-
-    def versions(shown: list[bytes]) -> list[dict[str, Any]]:
-        return [chosen(orjson.loads(text), fields) for text in shown]
-
-    along: dict[str, tuple[str, Callable[[], Any]]] = {
-        "versions": ("versions", lambda: versions(related.versions)),
-        "latestVersion": ("latest_version", lambda: next(iter(versions(related.latest)), None)),
-        "deployedVersion": ("deployed_version", lambda: next(iter(versions(related.deployed)), None)),
-        "versions_count": ("versions_count", lambda: related.count),
-        "versionsExists": ("versions_exists", lambda: related.exists),
-        "latestVersionExists": ("latest_version_exists", lambda: related.exists),
-        "deployedVersionExists": ("deployed_version_exists", lambda: related.is_deployed),
-    }
-    shown = chosen(flow, call.query["flow_fields"])
-    return shown | {key: read() for key, read in (along[name] for name in call.query["include"])}
-
-
-_EXISTENCE = frozenset({"versionsExists", "latestVersionExists", "deployedVersionExists"})

@@ -8,9 +8,10 @@ from core.domain.etags import render_etag
 from core.operations import lifecycle
 from core.operations.shown import Shown
 from schemas.moments import parse_moment
-from schemas.patchworks import SHOWN_FLOW_VERSION, chosen
+from schemas.patchworks import SHOWN_FLOW_VERSION
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import listing_of, page_of, rows_of
+from service.dialects.patchworks.along import versions_along
+from service.dialects.patchworks.asking import is_special, listing_of, page_of, rows_of
 
 DELETED = "The flow version was deleted."
 
@@ -20,8 +21,7 @@ async def list_versions(call: Call) -> Answer:
     page = await lifecycle.show_flow_versions(
         call.visitor, call.database, flow_id, listing_of(call), SHOWN_FLOW_VERSION
     )
-    fields = call.query["version_fields"]
-    return page_of(call, path, page, [chosen(row, fields) for row in rows_of(page)] if fields else None)
+    return page_of(call, path, page, await versions_along(call, rows_of(page)) if is_special(call) else None)
 
 
 async def create_version(call: Call) -> Answer:
@@ -32,10 +32,10 @@ async def create_version(call: Call) -> Answer:
 
 async def read_version(call: Call) -> Answer:
     shown = await lifecycle.show_flow_version(call.visitor, call.database, *_place(call), SHOWN_FLOW_VERSION)
-    fields = call.query["version_fields"]
-    if not fields:
+    if not is_special(call):
         return _answer(shown)
-    return Answer(200, {"data": chosen(orjson.loads(shown.text), fields)}, {"ETag": render_etag(shown.revision)})
+    (version,) = await versions_along(call, [orjson.loads(shown.text)])
+    return Answer(200, {"data": version}, {"ETag": render_etag(shown.revision)})
 
 
 async def change_version(call: Call) -> Answer:
