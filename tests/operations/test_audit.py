@@ -56,7 +56,8 @@ READING = {
     "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
     "next_deploy_in", "preview_deletion", "preview_schedule", "read_job",
-    "list_schedules_along", "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
+    "list_schedules_along",
+    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_company_flow", "show_company_flows", "show_flow_version", "show_flow_versions", "show_related",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
