@@ -10,11 +10,11 @@ from core.domain.access import Principal
 from core.domain.artifacts import MOST_FILE, Made, seal, write_artifact
 from core.domain.canonical import require_expressible
 from core.domain.errors import Invalid, NotFound
-from core.domain.flows import Flow
 from core.domain.signing import SecretKey
+from core.domain.templates import Template
 from core.operations.arrivals import arrive, unpack
 from core.operations.artifact_keys import RandomBytes, signing_key
-from core.operations.flows import FLOW_UNKNOWN
+from core.operations.shown import Shown
 from core.operations.uploads import flow_of, provenance_of
 from core.operations.versions import VERSION_UNKNOWN
 from core.store import applications, artifact_keys, audit_events, flows, marketplace, schedules
@@ -37,7 +37,7 @@ async def export_version(
     Raises NotFound for the version, and Invalid for content that canonical JSON cannot express.
     """
 
-    async def work(connection: Connection) -> tuple[Pinned | None, SecretKey]:
+    async def work(connection: Connection) -> tuple[Pinned, SecretKey]:
         pinned = await marketplace.pin(
             connection,
             principal.company_id,
@@ -45,12 +45,11 @@ async def export_version(
             flow_id=flow_id,
             application_id=principal.application_id,
         )
+        if pinned is None:
+            raise NotFound(VERSION_UNKNOWN)
         return pinned, await signing_key(connection, principal, random_bytes)
 
-    pinned, key = await database.transaction(work)
-    if pinned is None:
-        raise NotFound(VERSION_UNKNOWN)
-    found = pinned
+    found, key = await database.transaction(work)
 
     def make() -> Made:
         require_expressible(found.body, "content")
@@ -70,7 +69,7 @@ async def export_version(
     return made
 
 
-async def import_flow(principal: Principal, database: Database, file: bytes) -> Flow:
+async def import_flow(principal: Principal, database: Database, file: bytes, template: Template) -> Shown:
     """Makes a disabled flow with a Draft out of a file, in the caller's application or else the company's default one.
 
     Raises Invalid, whose path says what of the file is wrong, for one that was changed, is signed by no key that counts
@@ -83,16 +82,13 @@ async def import_flow(principal: Principal, database: Database, file: bytes) -> 
     assert application_id is not None, "every company is born with an application"
     arrival = await computed(len(file), lambda: unpack(file, keys, now))
 
-    async def work(connection: Connection) -> Flow:
+    async def work(connection: Connection) -> Shown:
         arrived = await arrive(connection, principal, application_id, arrival, name=None, installed_from=None)
         statement = arrival.verified.statement
         details = {"key": statement.key_id, "version": arrived.version_id}
         await audit_events.record(
             connection, principal, "flow.import", ("flow", arrived.flow_id), after=statement.digest, details=details
         )
-        flow = await flows.read(connection, principal.company_id, application_id, arrived.flow_id)
-        if flow is None:
-            raise NotFound(FLOW_UNKNOWN)
-        return flow
+        return Shown.of(await flows.show_changed(connection, principal.company_id, arrived.flow_id, template))
 
     return await database.transaction(work)

@@ -78,8 +78,7 @@ async def create_or_replace_version(
             raise Conflict("A version of a custom node cannot be replaced; delete it first.")
         check_class(_outline(new), flow.flow_class)
         version = await _replace(connection, principal, old, new, keep)
-        shown = await store.show_changed(connection, principal.company_id, version.id, template)
-        return Shown(version.id, shown, version.revision)
+        return Shown.of(await store.show_changed(connection, principal.company_id, version.id, template))
 
     return await database.transaction(work)
 
@@ -143,10 +142,9 @@ async def change_version(
     async def work(connection: Connection) -> Shown:
         version = await _lock(connection, principal, application_id, flow_id, segment)
         etag.require(version.revision)
-        revision = await store.patch(connection, principal, version.id, change)
+        await store.patch(connection, principal, version.id, change)
         await audit_events.record(connection, principal, "version.change", ("version", version.id))
-        shown = await store.show_changed(connection, principal.company_id, version.id, template)
-        return Shown(version.id, shown, revision)
+        return Shown.of(await store.show_changed(connection, principal.company_id, version.id, template))
 
     return await database.transaction(work)
 

@@ -53,6 +53,14 @@ _SHOW_NAMESAKES = query("flow_versions.show_namesakes")
 COLUMNS = {
     "id": "v.id",
     "flow_id": "v.flow_id",
+    "iteration": "v.iteration",
+    "status": "v.status",
+    "is_deployed": "(v.status = 'Deployed')",
+    "is_editable": "(v.status = 'Draft')",
+    "revision": "v.revision",
+    "digest": "encode(v.digest, 'hex')",
+    "deployed_or_planned_at": "coalesce(v.deployed_at, v.deploy_at)",
+    "last_deployed_at": "v.last_deployed_at",
     "name": "v.name",
     "enabled": "v.enabled",
     "notes": "v.notes",
@@ -65,10 +73,13 @@ COLUMNS = {
     "updated_by_id": "v.updated_by_id",
     "application_id": "f.application_id",
     "flow_class": "f.flow_class",
+    "flow_name": "f.name",
+    "flow_priority": "f.flow_priority",
 }
 """What a dialect's template of a version can show: its word and our column."""
 
-_showing = showing(COLUMNS)
+showing_version = showing(COLUMNS)
+"""What puts a dialect's template of a version into a statement."""
 
 BATCH_MEMORY = "32MB"
 """Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
@@ -117,7 +128,7 @@ async def insert(
     Raises AlreadyExists, through the constraint, when the name is taken.
     """
     return await connection.fetchrow(
-        _showing(_INSERT, template),
+        showing_version(_INSERT, template),
         claim.digest,
         claim.application_id,
         list(admitting(claim.need)),
@@ -159,16 +170,15 @@ async def show(
     """
     row = None
     if version_id is not None:
-        row = await connection.fetchrow(_showing(_SHOW_BY_ID, template), claim.digest, flow_id, version_id)
+        row = await connection.fetchrow(showing_version(_SHOW_BY_ID, template), claim.digest, flow_id, version_id)
     if row is None or row["revision"] is None:
-        row = await connection.fetchrow(_showing(_SHOW_BY_NAME, template), claim.digest, flow_id, name)
+        row = await connection.fetchrow(showing_version(_SHOW_BY_NAME, template), claim.digest, flow_id, name)
     return row
 
 
-async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> bytes:
-    """How a version is shown after a change by this transaction."""
-    shown: bytes = await connection.fetchval(_showing(_SHOW_CHANGED, template), company_id, version_id)
-    return shown
+async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> asyncpg.Record:
+    """id, revision and shown of a version, after a change by this transaction."""
+    return await connection.fetchrow(showing_version(_SHOW_CHANGED, template), company_id, version_id)
 
 
 def asks_flow(selection: Selection) -> bool:
@@ -191,7 +201,7 @@ async def show_page(
     """
     predicate = compile_query(selection, first=5, constants=constants)
     return await connection.fetchrow(
-        page_of(_showing(_SHOW_PAGE, template), predicate, order),
+        page_of(showing_version(_SHOW_PAGE, template), predicate, order),
         claim.digest,
         flow_id,
         order.limit,
@@ -373,7 +383,7 @@ async def show_namesakes(
     """The same of the selected versions of this name in all flows of the application, but for the flow."""
     predicate = compile_query(selection, first=6, subject=NAMESAKES)
     return await connection.fetchrow(
-        page_of(_showing(_SHOW_NAMESAKES, template), predicate, order),
+        page_of(showing_version(_SHOW_NAMESAKES, template), predicate, order),
         claim.digest,
         claim.application_id,
         name,

@@ -579,6 +579,26 @@ CREATE INDEX schedules_version_index ON schedules USING btree (flow_id, flow_ver
 CREATE INDEX users_company_index ON users USING btree (company_id);
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);
 
+CREATE OR REPLACE FUNCTION refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION open_token(shown bytea)
+ RETURNS TABLE(id bigint, company_id bigint, application_id bigint, scopes text[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT t.id, t.company_id, t.application_id, t.scopes
+    FROM application_tokens t
+    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
+      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+$function$;
+
 CREATE OR REPLACE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer)
  RETURNS TABLE(id bigint, attempt integer, queue text)
  LANGUAGE plpgsql
@@ -610,33 +630,24 @@ BEGIN
 END
 $function$;
 
-CREATE OR REPLACE FUNCTION open_token(shown bytea)
- RETURNS TABLE(id bigint, company_id bigint, application_id bigint, scopes text[])
+CREATE OR REPLACE FUNCTION open_caller(shown bytea, is_key boolean, company bigint, application bigint)
+ RETURNS TABLE(caller_id bigint, company_id bigint, application_id bigint, scopes text[], rate_limit integer, unnoted boolean)
  LANGUAGE sql
  STABLE
 AS $function$
-    SELECT t.id, t.company_id, t.application_id, t.scopes
-    FROM application_tokens t
-    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
-      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-$function$;
-
-CREATE OR REPLACE FUNCTION refuse_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege';
-END
-$function$;
-
-CREATE OR REPLACE FUNCTION refuse_every_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
-END
+    SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit, false
+    FROM open_token(shown) t
+    JOIN companies c ON c.id = t.company_id
+    WHERE NOT is_key
+    UNION ALL
+    SELECT k.id, k.company_id, NULL, NULL, c.rate_limit,
+           k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute'
+    FROM api_keys k
+    JOIN companies c ON c.id = k.company_id
+    WHERE is_key AND k.digest = shown AND k.revoked_at IS NULL
+    UNION ALL
+    SELECT NULL, company, application, NULL, NULL, false
+    WHERE company IS NOT NULL
 $function$;
 
 CREATE OR REPLACE FUNCTION require_previous_entry()
@@ -651,6 +662,15 @@ BEGIN
         RAISE EXCEPTION 'an entry of marketplace_log must follow the one before' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION refuse_every_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END
 $function$;
 

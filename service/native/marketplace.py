@@ -7,7 +7,7 @@ from core.operations import installs, marketplace
 from core.operations.installs import InstallRequest
 from schemas.marketplace import render_entry, render_item
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import listing_of, page_of
+from service.dialects.patchworks.asking import kept_of, listing_of
 from service.keys import idempotency_key
 from service.native.paging import Paging
 from service.native.waited import queued, succeeded_within
@@ -20,7 +20,8 @@ FOR_GOOD = "private, max-age=31536000, immutable"
 
 async def list_items(call: Call) -> Answer:
     found, total = await marketplace.list_items(call.principal, call.database, listing_of(call))
-    return page_of(call, "/marketplace/flows", [render_item(item) for item in found], total)
+    rows = [render_item(item) for item in found]
+    return Paging.of(call).answer(call, "/marketplace/flows", rows, total, kept_of(call))
 
 
 async def read_item(call: Call) -> Answer:
@@ -77,4 +78,5 @@ async def list_log(call: Call) -> Answer:
         limit=asked.limit,
         offset=asked.offset,
     )
-    return page_of(call, "/marketplace/log", [render_entry(entry) for entry in found], total)
+    rows = [render_entry(entry) for entry in found]
+    return asked.answer(call, "/marketplace/log", rows, total, kept_of(call))

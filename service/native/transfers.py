@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from core.domain.etags import render_etag
 from core.operations import transfers
-from schemas.patchworks import render_flow
+from schemas.patchworks import SHOWN_FLOW
 from service.calls import Answer, Call
 
 
@@ -21,5 +22,5 @@ async def export_version(call: Call) -> Answer:
 
 
 async def import_flow(call: Call) -> Answer:
-    flow = await transfers.import_flow(call.principal, call.database, call.raw_body)
-    return Answer(200, {"data": render_flow(flow)})
+    shown = await transfers.import_flow(call.principal, call.database, call.raw_body, SHOWN_FLOW)
+    return Answer(200, b'{"data":' + shown.text + b"}", {"ETag": render_etag(shown.revision)})

@@ -14,6 +14,7 @@ from core.domain.artifacts import verify
 from core.domain.signing import Keys, read_keys
 from core.operations import lifecycle, schedules
 from core.store.database import Database
+from schemas.patchworks import SHOWN_FLOW_VERSION
 from tests.support.api import Api
 from tests.support.contents import unchanged
 from tests.support.machinery import Machinery
@@ -160,7 +161,7 @@ async def test_without_a_public_shelf_nothing_is_put_there(shop: Shop, tenant: T
 async def test_only_what_is_deployed_and_enabled_is_uploaded(shop: Shop, tenant: Tenant) -> None:
     flow, _ = await deployed(tenant)
     older = await tenant.make_version(flow, "0.9")
-    draft = await lifecycle.create_draft(tenant.principal, tenant.database, flow.id)
+    draft = await lifecycle.create_draft(tenant.principal, tenant.database, flow.id, SHOWN_FLOW_VERSION)
     off = await tenant.make_flow("Off", enabled=False)
     disabled = await tenant.make_version(off, "1.0")
     await tenant.deploy(off, disabled)

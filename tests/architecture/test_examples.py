@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cli.credentials import write_credentials
 from core.domain.artifacts import split
 from core.domain.identifiers import hex_id
+from core.settings import Settings
 from core.store.database import Database
 from tests.architecture.documents import ROOT, blocks, read
 from tests.support.api import Api
@@ -26,10 +28,11 @@ from tests.support.tenants import SECRET, Tenant
 from worker.deployer import Deployer
 from worker.ending import end_tasks
 from worker.loops import run_deployer
+from worker.wakeup import Wakeup
 from worker.webhooks import sign
 
-PASTE_SECONDS = 30.0
-"""Seven requests of curl, each a process of its own."""
+PASTE_SECONDS = 60.0
+"""Dozens of requests of curl and some commands, each a process of its own."""
 
 
 @pytest.mark.needs_tools
@@ -81,11 +84,34 @@ async def test_the_life_of_a_version_by_curl(anonymous: Api, tenant: Tenant, tmp
         await _paste(script, tmp_path)
 
 
+@pytest.mark.needs_tools
+async def test_the_way_through_the_marketplace_by_curl(
+    anonymous: Api, tenant: Tenant, machinery: Machinery, settings: Settings, tmp_path: Path
+) -> None:
+    """Beside a worker; with the program in PATH, as in an environment that is active."""
+    script = (ROOT / "examples" / "marketplace.sh").read_text()
+    home = tmp_path / ".penstock"
+    home.mkdir()
+    write_credentials(home, {"PENSTOCK_URL": anonymous.url, "PENSTOCK_DATABASE_URL": str(settings.database_url)})
+
+    async def work() -> None:
+        while True:
+            await machinery.drain()
+            await Wakeup().wait(0.05)
+
+    worker = asyncio.create_task(work())
+    try:
+        printed = await _paste(script, tmp_path)
+    finally:
+        await end_tasks([worker])
+    assert printed.endswith("Everything was as it should be.\n")
+
+
 async def _paste(commands: str, folder: Path) -> str:
     process = await asyncio.create_subprocess_exec(
         *("sh", "-e", "-u", "-c", commands),
         cwd=folder,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -103,19 +129,19 @@ async def test_the_job_document(api: Api, tenant: Tenant, machinery: Machinery) 
     job = await tenant.ask_deletion(flow, email="you@example.com")
     await machinery.drain()
 
-    example, _, _ = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
+    example, _ = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
 
     assert _keys(example) == _keys((await api.get(f"/api/v1/jobs/{job}")).json)
 
 
 async def test_the_page_of_jobs(api: Api) -> None:
-    _, example, _ = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
+    _, example = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
     assert _keys(example) == _keys((await api.get("/api/v1/jobs")).json)
 
 
 async def test_the_preview_of_a_schedule(api: Api) -> None:
     """To the last letter: it is arithmetic."""
-    _, _, example = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
+    (example,) = (orjson.loads(block) for block in blocks(read("docs/schedules.md"), "json"))
     asked = {"cron_string": "30 2 * * *", "timezone": "Europe/Berlin", "from": "2027-03-27T12:00:00Z", "count": 1}
     assert (await api.post("/api/v1/schedules/preview", asked)).json == example
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from core.domain.access import ActorType, Principal
+from core.domain.artifacts import Made
 from core.domain.jobs import ClaimedJob, JobStatus
 from core.operations import deletions
+from core.operations.arrivals import Arrival, arrive
 from core.operations.deletions import Terms
-from core.store import job_items, jobs
+from core.store import job_items, jobs, marketplace
 from core.store.database import Connection, Database
 from core.store.jobs import Delivery, HeldJob
+from core.store.marketplace import NewItem
 from worker.mail.mailer import Letter, Mailer
 from worker.relay import LEASE
 
@@ -116,3 +120,31 @@ async def delete_by_id(database: Database, version_ids: list[int]) -> None:
     """A deletion that keeps only the ids of its set, and looks at nothing else."""
     async with database.connection() as connection:
         await connection.execute("DELETE FROM flow_versions WHERE id = ANY($1::bigint[])", version_ids)
+
+
+async def add_item_alone(database: Database, claimed: ClaimedJob, made: Made) -> None:
+    """The first half of an upload whose item and whose log are two transactions."""
+
+    async def work(connection: Connection) -> None:
+        held = await jobs.hold(connection, claimed)
+        assert held is not None
+        uploader = Principal(held.company_id, ActorType(held.requested_by_type), held.requested_by_id)
+        item = NewItem(
+            int(str(held.arguments["flow_id"])), int(str(held.arguments["version_id"])), "Orders", "1.0", None, True,
+            held.id,
+        )  # fmt: skip
+        await marketplace.insert(connection, uploader, item, made)
+
+    await database.transaction(work)
+
+
+async def arrive_alone(database: Database, claimed: ClaimedJob, arrival: Arrival, application_id: int) -> None:
+    """The first half of an install whose flow and whose end are two transactions."""
+    item_id = int(str(claimed.arguments["item_id"]))
+    principal = Principal(claimed.company_id, ActorType.CLI, None)
+
+    async def work(connection: Connection) -> None:
+        assert await jobs.hold(connection, claimed) is not None
+        await arrive(connection, principal, application_id, arrival, name=None, installed_from=item_id)
+
+    await database.transaction(work)

@@ -49,7 +49,7 @@ from core.operations.people import NewClient
 from core.store.database import Database
 from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
 from tests.support import market
-from tests.support.lifecycles import come_due, deploy_draft, tomorrow
+from tests.support.lifecycles import come_due, copy, deploy_draft, place, start_draft, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
@@ -61,31 +61,27 @@ MODULES: tuple[ModuleType, ...] = (
 
 READING = {
     "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
-    "find_custom_nodes", "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
-    "list_applications", "list_artifact_keys", "list_clients", "list_companies", "list_company_flows",
-    "list_deleted_storage", "list_flow_versions", "list_item_versions", "list_items", "list_jobs", "list_keys",
-    "list_log", "list_palette", "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash",
-    "list_users", "next_deploy_in", "preview_deletion", "preview_schedule", "read_company_flow", "read_file",
-    "read_flow_version", "read_item", "read_job", "read_public_keys", "read_results", "read_storage",
-    "read_storage_use", "read_story", "read_webhook_secrets", "recognise", "show_flow", "show_flows", "show_job_log",
-    "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
+    "find_custom_nodes", "find_default_application", "find_job", "find_user", "has_flow", "keep_deployment",
+    "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
+    "list_deleted_storage", "list_item_versions", "list_items", "list_jobs", "list_keys", "list_log", "list_palette",
+    "list_recent_jobs", "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash",
+    "list_users", "next_deploy_in", "preview_deletion", "preview_schedule", "read_file", "read_item", "read_job",
+    "read_public_keys", "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets",
+    "recognise", "show_company_flow", "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions",
+    "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version",
+    "show_versions",
 }  # fmt: skip
 
-DELIVERING = {"make_artifact", "yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
-"""Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
+DELIVERING = {
+    "expire_jobs", "make_artifact", "note_key_use", "prune_logins", "purge_trash", "put_off_job", "rescue_jobs",
+    "yield_job",
+}  # fmt: skip
+"""Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
 INSIDE = {
-    "accept_once",
-    "append_to_log",
-    "arrive",
-    "signing_key",
-    "conclude",
-    "deploy",
-    "undeploy",
-    "cancel_pending",
-    "plan",
-    "start_draft",
-}
+    "accept_once", "append_to_log", "arrive", "cancel_pending", "conclude", "deploy", "plan", "signing_key",
+    "start_draft", "undeploy",
+}  # fmt: skip
 """Part of other operations' transactions; what it writes is seen in theirs."""
 
 
@@ -234,7 +230,7 @@ async def _restore_entry(scene: Scene) -> None:
 
 async def _set_deployment(scene: Scene, at: datetime | None) -> None:
     version = await scene.tenant.read_version(scene.flow, "v1")
-    await lifecycle.set_deployment(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, at)
+    await place(scene.tenant, scene.flow, version.id, at)
 
 
 async def _undeploy(scene: Scene) -> None:
@@ -255,7 +251,7 @@ async def _deploy_due(scene: Scene) -> None:
 
 async def _copy_version(scene: Scene) -> None:
     version = await scene.tenant.read_version(scene.flow, "v1")
-    await lifecycle.copy_version(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, keep=KEEP)
+    await copy(scene.tenant, scene.flow, version.id)
 
 
 async def _remove_version(scene: Scene) -> None:
@@ -321,7 +317,7 @@ async def _import_flow(scene: Scene) -> None:
     version = await scene.tenant.read_version(scene.flow, "v1")
     asked = (scene.tenant.principal, scene.tenant.database)
     made = await transfers.export_version(*asked, scene.flow.id, version.id, instance=market.INSTANCE)
-    await transfers.import_flow(*asked, made.file)
+    await transfers.import_flow(*asked, made.file, SHOWN_FLOW)
 
 
 async def _rotate_artifact_key(scene: Scene) -> int:
@@ -437,7 +433,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "flow.create",
     ),
     "create_draft": (
-        lambda scene: lifecycle.create_draft(scene.tenant.principal, scene.tenant.database, scene.flow.id),
+        lambda scene: start_draft(scene.tenant, scene.flow),
         "draft.create",
     ),
     "set_deployment": (lambda scene: _set_deployment(scene, yesterday()), "version.deploy"),

@@ -50,7 +50,7 @@ LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.name = $3 AND v.company_id =
 
 -- name: show_changed_version
 -- A version as its dialect shows it, after a change in the same transaction.
-SELECT /* shown */ ''::bytea AS shown
+SELECT v.id, v.revision, /* shown */ ''::bytea AS shown
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id
 WHERE v.id = $2 AND v.company_id = $1;
@@ -103,9 +103,10 @@ RETURNING id, digest;
 -- name: promote_version
 -- Second half of a deploy. A Draft gets the name $5, anything else keeps its own.
 UPDATE flow_versions
-SET status = 'Deployed', deployed_at = clock_timestamp(), last_deployed_at = clock_timestamp(), deploy_at = NULL,
+SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
     name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
-    revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
+    revision = revision + 1, updated_at = clock.now, updated_by_type = $3, updated_by_id = $4
+FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
 WHERE id = $2 AND company_id = $1
 RETURNING id, digest, name, deployed_at;
 
@@ -337,39 +338,43 @@ FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
 WHERE v.id = $2 AND v.company_id = $1 AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL;
 
--- name: read_view
--- A version without its content, which can have megabytes; null in $4 means a flow of any application.
-SELECT v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
-       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
-WHERE v.id = $3 AND v.flow_id = $2 AND v.company_id = $1
-  AND ($4::bigint IS NULL OR f.application_id = $4) AND f.removing_since IS NULL;
+-- name: show_flow_version
+-- A version of a company's flow, its Draft included, as its dialect shows it; and who asks, in one round trip. No row:
+-- the caller is nobody. No revision: there is no such version to be seen.
+SELECT t.*, v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM open_caller($1, $2, $3, $4) t
+LEFT JOIN flows f ON f.id = $5 AND f.company_id = t.company_id AND f.removing_since IS NULL
+                 AND (t.application_id IS NULL OR f.application_id = t.application_id)
+LEFT JOIN flow_versions v ON v.id = $6 AND v.flow_id = f.id AND v.company_id = f.company_id;
 
--- name: list_views
--- A page of a flow's versions, the Draft among them, narrowed and ordered by what is put in.
-SELECT v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
-       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
-WHERE v.flow_id = $2 AND v.company_id = $1
-  AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL AND /* query */ TRUE
-ORDER BY /* order */ 1
-LIMIT $4 OFFSET $5;
+-- name: show_flow_versions
+-- The same of a page of a flow's versions, narrowed and ordered by what is put in, with their ids in this order, and how
+-- many there are in all; found is null if there is no such flow to be seen. A page that ends the list tells how long it
+-- is.
+SELECT t.*, f.id AS found, page.items, page.ids,
+       CASE WHEN page.size < $6 AND (page.size > 0 OR $7 = 0) THEN $7 + page.size
+            ELSE (SELECT count(*) FROM flow_versions v
+                  WHERE v.flow_id = f.id AND v.company_id = f.company_id AND /* query */ TRUE)
+       END AS total
+FROM open_caller($1, $2, $3, $4) t
+LEFT JOIN flows f ON f.id = $5 AND f.company_id = t.company_id AND f.removing_since IS NULL
+                 AND (t.application_id IS NULL OR f.application_id = t.application_id)
+CROSS JOIN LATERAL (
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           array_agg(v.id ORDER BY /* order */ 1) AS ids, count(*) AS size
+    FROM flow_versions v
+    WHERE v.company_id = f.company_id AND v.id = ANY(ARRAY(
+        SELECT v.id FROM flow_versions v
+        WHERE v.flow_id = f.id AND v.company_id = f.company_id AND /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $6 OFFSET $7
+    ))
+) AS page;
 
--- name: count_views
--- How many list_views has to page through.
-SELECT count(*)
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
-WHERE v.flow_id = $2 AND v.company_id = $1
-  AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL AND /* query */ TRUE;
-
--- name: list_related
+-- name: show_related
 -- Of each of these flows the newest $3 versions, the newest $4, and with $5 the deployed one: three relations in one
 -- statement, whatever number of flows there are. An ordinal is found in its index, from the last one down.
-SELECT t.relation, v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
-       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
+SELECT f.id AS flow_id, t.relation, /* shown */ ''::bytea AS shown
 FROM flows f
 CROSS JOIN LATERAL (
     (SELECT 'versions' AS relation, a.id FROM flow_versions a
@@ -384,3 +389,15 @@ CROSS JOIN LATERAL (
 JOIN flow_versions v ON v.id = t.id AND v.company_id = f.company_id
 WHERE f.company_id = $1 AND f.id = ANY($2::bigint[])
 ORDER BY f.id, v.iteration DESC;
+
+-- name: count_related
+-- How many versions each of these flows has where $3 asks, whether it has any, and whether one is deployed.
+SELECT f.id AS flow_id,
+       CASE WHEN $3::boolean
+            THEN (SELECT count(*) FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id)
+       END AS versions,
+       EXISTS (SELECT FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id) AS has_versions,
+       EXISTS (SELECT FROM flow_versions v
+               WHERE v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Deployed') AS has_deployed
+FROM flows f
+WHERE f.company_id = $1 AND f.id = ANY($2::bigint[]);
