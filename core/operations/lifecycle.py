@@ -74,8 +74,7 @@ async def create_draft(principal: Principal, database: Database, flow_id: int, t
         if await flow_versions.lock_draft(connection, principal.company_id, flow_id) is not None:
             raise Conflict("This flow already has a draft.")
         draft = await transitions.start_draft(connection, principal, flow.id, empty_develop())
-        await flows.touch(connection, principal, flow_id)
-        return await _show(connection, principal, draft.id, template)
+        return await _show_touched(connection, principal, flow_id, draft.id, template)
 
     return await database.transaction(work)
 
@@ -96,10 +95,9 @@ async def set_deployment(
     Raises NotFound, PreconditionFailed, Invalid for an instant too far ahead, and what `deploy` and `plan` raise.
     """
 
-    async def change(connection: Connection, flow: LockedFlow, version: Version) -> bool:
+    async def change(connection: Connection, flow: LockedFlow, version: Version, ahead: float) -> bool:
         if at is None:
             return await _withdraw(connection, principal, version)
-        ahead = await flow_versions.seconds_until(connection, at)
         if ahead <= NOW_SECONDS:
             return await transitions.deploy(connection, principal, flow, version) is not None
         if ahead > MOST_AHEAD_SECONDS:
@@ -107,10 +105,10 @@ async def set_deployment(
         return await transitions.plan(connection, principal, flow, version, at)
 
     async def work(connection: Connection) -> Shown:
-        flow, version = await _lock(connection, principal, flow_id, version_id)
+        flow, version, ahead = await _lock_at(connection, principal, flow_id, version_id, at)
         etag.require(version.revision)
-        if await change(connection, flow, version):
-            await flows.touch(connection, principal, flow_id)
+        if await change(connection, flow, version, ahead):
+            return await _show_touched(connection, principal, flow_id, version_id, template)
         return await _show(connection, principal, version_id, template)
 
     return await database.transaction(work)
@@ -161,8 +159,7 @@ async def copy_version(
         draft = await transitions.start_draft(connection, principal, flow.id, content, scheduled_like=version.id)
         details = {"draft": draft.id}
         await audit_events.record(connection, principal, "version.copy", ("version", version.id), details=details)
-        await flows.touch(connection, principal, flow_id)
-        return await _show(connection, principal, draft.id, template)
+        return await _show_touched(connection, principal, flow_id, draft.id, template)
 
     return await database.transaction(work)
 
@@ -221,10 +218,10 @@ def _carrying(due: Due) -> Callable[[Connection], Awaitable[Carried | None]]:
         flow = await flows.lock(connection, due.company_id, None, due.flow_id)
         if flow is None:
             return None
-        version = await flow_versions.lock_any(connection, due.company_id, due.flow_id, due.version_id)
-        if version is None or version.deploy_at != due.deploy_at:
+        found = await flow_versions.lock_any(connection, due.company_id, due.flow_id, due.version_id, due.deploy_at)
+        if found is None or found[0].deploy_at != due.deploy_at:
             return None
-        late = -await flow_versions.seconds_until(connection, due.deploy_at)
+        version, late = found[0], -found[1]
         details = {"planned_for": due.deploy_at.isoformat(), "late_ms": round(late * 1000)}
         await transitions.deploy(connection, principal, flow, version, details)
         await flows.touch(connection, principal, flow.id)
@@ -260,11 +257,26 @@ async def _lock_flow(connection: Connection, principal: Principal, flow_id: int)
 async def _lock(
     connection: Connection, principal: Principal, flow_id: int, version_id: int
 ) -> tuple[LockedFlow, Version]:
-    flow = await _lock_flow(connection, principal, flow_id)
-    version = await flow_versions.lock_any(connection, principal.company_id, flow_id, version_id)
-    if version is None:
-        raise NotFound(VERSION_UNKNOWN)
+    flow, version, _ = await _lock_at(connection, principal, flow_id, version_id, None)
     return flow, version
+
+
+async def _lock_at(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, at: datetime | None
+) -> tuple[LockedFlow, Version, float]:
+    """With how many seconds ahead `at` is."""
+    flow = await _lock_flow(connection, principal, flow_id)
+    found = await flow_versions.lock_any(connection, principal.company_id, flow_id, version_id, at)
+    if found is None:
+        raise NotFound(VERSION_UNKNOWN)
+    return flow, *found
+
+
+async def _show_touched(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, template: Template
+) -> Shown:
+    """After a change of what is read with the flow."""
+    return Shown.of(await flow_versions.show_touched(connection, principal, flow_id, version_id, template))
 
 
 async def _show(connection: Connection, principal: Principal, version_id: int, template: Template) -> Shown:

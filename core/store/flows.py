@@ -41,7 +41,6 @@ _READ_CONSTANTS = query("flows.read_constants")
 _FIND_APPLICATION = query("flows.find_application")
 _LOCK = query("flows.lock_flow")
 _LOCK_FOR_JOB = query("flows.lock_flow_of_job")
-_TAKE_ITERATION = query("flows.take_iteration")
 _UPDATE = query("flows.update_flow")
 _TOUCH = query("flows.touch_flow")
 _HIDE = query("flows.hide_flow")
@@ -230,12 +229,6 @@ async def lock(connection: Connection, company_id: int, application_id: int | No
 async def lock_for_job(connection: Connection, company_id: int, flow_id: int) -> None:
     """The same for a job's batch, also when the flow is hidden by its removal."""
     await connection.fetchval(_LOCK_FOR_JOB, company_id, flow_id)
-
-
-async def take_iteration(connection: Connection, flow_id: int) -> int:
-    """The next ordinal of a flow this transaction has locked."""
-    iteration: int = await connection.fetchval(_TAKE_ITERATION, flow_id)
-    return iteration
 
 
 async def update(connection: Connection, principal: Principal, flow_id: int, change: FlowChange) -> None:

@@ -25,11 +25,21 @@ SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS sh
 FROM t LEFT JOIN (v CROSS JOIN f) ON true;
 
 -- name: insert_draft
--- A flow's own content, with the first that is put in. The flow is locked and has none.
-INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest,
-                           created_by_type, created_by_id, updated_by_type, updated_by_id)
-VALUES ($1, $2, $3, 'Draft', $4, $5, $6, $7, $6, $7)
-RETURNING *;
+-- A flow's own content, with the first that is put in, with its place in the flow and its audit event. The flow is locked
+-- and has none.
+WITH f AS (
+    UPDATE flows SET next_iteration = next_iteration + 1 WHERE id = $2 AND company_id = $1
+    RETURNING next_iteration - 1 AS iteration
+), v AS (
+    INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest,
+                               created_by_type, created_by_id, updated_by_type, updated_by_id)
+    SELECT $1, $2, f.iteration, 'Draft', $3, $4, $5, $6, $5, $6 FROM f
+    RETURNING *
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
+    SELECT $1, $5, $6, $7, 'draft.create', 'version', id, digest FROM v
+)
+SELECT * FROM v;
 
 -- name: show_version_by_id
 -- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token
@@ -55,6 +65,18 @@ FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id
 WHERE v.id = $2 AND v.company_id = $1;
 
+-- name: show_touched_version
+-- The same, and whoever has read its flow is told that what is read with it is another one now.
+WITH touched AS (
+    UPDATE flows
+    SET revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4, updated_by_id = $5
+    WHERE id = $3 AND company_id = $1
+)
+SELECT v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id
+WHERE v.id = $2 AND v.flow_id = $3 AND v.company_id = $1;
+
 -- name: lock_version_by_id
 -- For a change of one version, after its flow was locked. Decide in a later statement: a wait here may end with
 -- another row than the one it began with.
@@ -69,8 +91,9 @@ WHERE name = $3 AND flow_id = $2 AND company_id = $1
 FOR NO KEY UPDATE;
 
 -- name: lock_any_version
--- The same by id for a dialect in which a Draft has an address like any other version.
-SELECT id FROM flow_versions
+-- The same by id for a dialect in which a Draft has an address like any other version, read as it is once it is locked,
+-- with how many seconds $4 is ahead then by the clock that decides when it has come.
+SELECT *, extract(epoch FROM $4::timestamptz - clock_timestamp())::float8 AS ahead FROM flow_versions
 WHERE id = $3 AND flow_id = $2 AND company_id = $1
 FOR NO KEY UPDATE;
 
@@ -92,23 +115,45 @@ SET enabled = $3, notes = $4, body = $5, digest = $6, revision = revision + 1,
 WHERE id = $2 AND company_id = $1
 RETURNING *;
 
--- name: demote_deployed
--- First half of a deploy; in one statement with the second, the partial unique index would fail by row order.
-UPDATE flow_versions
-SET status = 'Inactive', deployed_at = NULL, revision = revision + 1,
-    updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
-WHERE flow_id = $2 AND company_id = $1 AND status = 'Deployed'
-RETURNING id, digest;
+-- name: release_deployed
+-- First half of a deploy; in one statement with the second, the partial unique index would fail by row order. What is
+-- deployed becomes inactive, and what is pending is taken back, but for that of the version $3; each with its audit event.
+WITH old AS (
+    SELECT id, status FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND status = 'Deployed'
+    UNION ALL
+    SELECT id, status FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL AND id <> $3
+), changed AS (
+    UPDATE flow_versions v
+    SET status = CASE old.status WHEN 'Deployed' THEN 'Inactive' ELSE old.status END, deployed_at = NULL,
+        deploy_at = NULL, revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4,
+        updated_by_id = $5
+    FROM old
+    WHERE v.id = old.id AND v.company_id = $1
+    RETURNING v.id, v.digest, old.status AS was
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, before_digest)
+    SELECT $1, $4, $5, $6, CASE was WHEN 'Deployed' THEN 'version.undeploy' ELSE 'version.deploy_cancel' END, 'version',
+           id, CASE was WHEN 'Deployed' THEN digest END
+    FROM changed
+)
+SELECT count(*) FROM changed;
 
 -- name: promote_version
--- Second half of a deploy. A Draft gets the name $5, anything else keeps its own.
-UPDATE flow_versions
-SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
-    name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
-    revision = revision + 1, updated_at = clock.now, updated_by_type = $3, updated_by_id = $4
-FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
-WHERE id = $2 AND company_id = $1
-RETURNING id, digest, name, deployed_at;
+-- Second half of a deploy, with its audit event. A Draft gets the name $5, anything else keeps its own.
+WITH v AS (
+    UPDATE flow_versions
+    SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
+        name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
+        revision = revision + 1, updated_at = clock.now, updated_by_type = $3, updated_by_id = $4
+    FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
+    WHERE id = $2 AND company_id = $1
+    RETURNING id, digest, name, deployed_at
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest,
+                              details)
+    SELECT $1, $3, $4, $7, 'version.deploy', 'version', id, digest, $8 FROM v
+)
+SELECT * FROM v;
 
 -- name: names_beginning
 -- The names a flow has already used that are $3, or $3 with a hyphen and more; $3 has no wildcards.
@@ -127,10 +172,6 @@ UPDATE flow_versions
 SET deploy_at = NULL, revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4, updated_by_id = $5
 WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL AND id <> $3
 RETURNING id;
-
--- name: seconds_until
--- How far ahead an instant is, by the clock that decides when it has come; negative once it has.
-SELECT extract(epoch FROM $1::timestamptz - clock_timestamp())::float8;
 
 -- name: list_due
 -- Deploys whose instant has come, the earliest first. Nobody is locked: whoever carries one out locks its flow and looks

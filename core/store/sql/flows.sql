@@ -90,10 +90,6 @@ FOR NO KEY UPDATE;
 -- The same lock for a job's batch, which also works on flows that are being removed.
 SELECT id FROM flows WHERE id = $2 AND company_id = $1 FOR NO KEY UPDATE;
 
--- name: take_iteration
--- Hands out the next ordinal. The flow is already locked, so nobody else gets the same one.
-UPDATE flows SET next_iteration = next_iteration + 1 WHERE id = $1 RETURNING next_iteration - 1;
-
 -- name: update_flow
 -- Changes what is given; null leaves a value as it is, but for what $13 names, which becomes null.
 UPDATE flows
