@@ -7,9 +7,10 @@ from typing import Any
 from marshmallow import ValidationError
 
 from core.domain.flows import MOST_NAME
-from core.domain.marketplace import MOST_REASON, Entry, Item
+from core.domain.marketplace import MOST_REASON, Entry
 from core.domain.signing import encoded
-from schemas.fields import Body, Flag, Judged, Text, microseconds
+from core.domain.templates import Form, Hole, Part, Template
+from schemas.fields import Body, Flag, Judged, Text
 
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
 
@@ -42,27 +43,23 @@ class YankPost(Body):
     reason = Text(least=1, most=MOST_REASON, required=True)
 
 
-def render_item(item: Item) -> dict[str, Any]:
-    """One item of the marketplace; `digest`, of the artifact, is in hexadecimal, `size` in bytes."""
-    return {
-        "id": item.id,
-        "company": {"id": item.company_id, "name": item.company_name},
-        "flow_id": item.flow_id,
-        "flow_version_id": item.version_id,
-        "name": item.name,
-        "version": item.version,
-        "description": item.description,
-        "private": item.private,
-        "digest": item.digest.hex(),
-        "size": item.size,
-        "key_id": item.key_id,
-        "installed_count": item.installed_count,
-        "is_yanked": item.yanked_at is not None,
-        "yanked_at": microseconds(item.yanked_at),
-        "yank_reason": item.yank_reason,
-        "uploaded_by": {"type": item.uploaded_by_type, "id": item.uploaded_by_id},
-        "created_at": microseconds(item.created_at),
-    }
+def _value(name: str, column: str) -> tuple[Part, Part]:
+    return f',"{name}":', Hole(column, Form.VALUE)
+
+
+SHOWN_ITEM = Template(
+    (
+        '{"id":', Hole("id", Form.VALUE), ',"company":{"id":', Hole("company_id", Form.VALUE),
+        *_value("name", "company_name"), "}", *_value("flow_id", "flow_id"),
+        *_value("flow_version_id", "flow_version_id"), *_value("name", "name"), *_value("version", "version"),
+        *_value("description", "description"), *_value("private", "private"), *_value("digest", "digest"),
+        *_value("size", "size"), *_value("key_id", "key_id"), *_value("installed_count", "installed_count"),
+        *_value("is_yanked", "is_yanked"), ',"yanked_at":', Hole("yanked_at", Form.MICROSECONDS),
+        *_value("yank_reason", "yank_reason"), ',"uploaded_by":{"type":', Hole("uploaded_by_type", Form.VALUE),
+        *_value("id", "uploaded_by_id"), '},"created_at":', Hole("created_at", Form.MICROSECONDS), "}",
+    )
+)  # fmt: skip
+"""One item of the marketplace; `digest`, of the artifact, is in hexadecimal, `size` in bytes."""
 
 
 def render_entry(entry: Entry) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from core.domain.access import Principal, Visitor, require
-from core.domain.errors import Forbidden, NotFound, TooManyRequests
+from core.domain.access import Principal, Visitor, require, require_somebody
+from core.domain.errors import NotFound, TooManyRequests
 from core.domain.identifiers import parse_hex_id
 from core.operations.access import APPLICATION_UNKNOWN, note_key_use
 from service.auth import identify
@@ -23,8 +23,8 @@ async def admitted(route: Route, request: web.Request) -> Principal:
     principal = await identify(request, service, people=route.dialect.takes_people)
     if route.is_counted:
         await _count(request, service, principal)
-    if principal.role is None and route.people_only:
-        raise Forbidden("This takes somebody who has logged in, or an API key; an application's token will not do.")
+    if route.people_only:
+        require_somebody(principal)
     if principal.role is None and _is_elsewhere(request, principal):
         raise NotFound(APPLICATION_UNKNOWN)
     require(principal, route.need, route.role)

@@ -10,6 +10,7 @@ from marshmallow import Schema
 
 from core.domain.access import Need, Role
 from core.domain.errors import PenstockError
+from core.operations.marketplace import READING
 from schemas import jobs as job_shapes
 from schemas import lists, patchworks_lists
 from schemas import logins as login_shapes
@@ -302,8 +303,8 @@ ROUTES: tuple[Route, ...] = (
         body=marketplace_shapes.UploadPost, role=Role.ADMINISTRATOR, is_optional=True, people_only=True,
     ),
     Route(
-        "GET", "/api/v1/marketplace/flows", native_marketplace.list_items, _N, None, 200,
-        patchworks_lists.MarketplaceQuery, role=Role.READ_ONLY, people_only=True,
+        "GET", "/api/v1/marketplace/flows", native_marketplace.list_items, _N, READING, 200,
+        patchworks_lists.MarketplaceQuery, claims=True, role=Role.READ_ONLY, people_only=True,
     ),
     Route("GET", _I, native_marketplace.read_item, _N, None, 200, role=Role.READ_ONLY, people_only=True),
     Route(

@@ -167,6 +167,12 @@ def require_role(principal: Principal, least: Role) -> None:
         raise Forbidden(f"This takes the role {least}; yours is {principal.role}.")
 
 
+def require_somebody(principal: Principal) -> None:
+    """Raises Forbidden for a token of an application: this is about its company."""
+    if principal.role is None:
+        raise Forbidden("This takes somebody who has logged in, or an API key; an application's token will not do.")
+
+
 ENQUEUES = {
     JobKind.DELETE_VERSIONS: Need("flowVersions.delete", reads=False),
     JobKind.DELETE_FLOW: Need("flow.delete", reads=False),

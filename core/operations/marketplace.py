@@ -6,11 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from core.domain.access import Principal
+from core.domain.access import Need, Principal, Role, Visitor, require_somebody
 from core.domain.errors import Conflict, Forbidden, NotFound
 from core.domain.listings import Listing
 from core.domain.marketplace import Deed, Entry, Happening, Item
+from core.domain.templates import Template
+from core.operations.access import settle
 from core.operations.artifact_keys import RandomBytes, signing_key
+from core.operations.shown import Page
 from core.operations.uploads import append_to_log
 from core.store import audit_events
 from core.store import marketplace as store
@@ -20,6 +23,10 @@ ITEM_UNKNOWN = "Marketplace item was not found"
 """The one answer for an item that never existed, and one of a company that this one sees nothing of."""
 
 NOT_YOURS = "Only the company that uploaded an item can yank it."
+
+
+READING = Need("marketplace.get", reads=True)
+"""What reading takes, beside a role. No token of an application has it for itself, and `all` does not suffice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +49,31 @@ async def read_item(principal: Principal, database: Database, item_id: int) -> I
         return await _read(connection, principal, item_id)
 
 
-async def list_item_versions(
-    principal: Principal, database: Database, item_id: int, *, limit: int, offset: int
-) -> tuple[list[Item], int]:
-    """A page of the items that were uploaded from the same flow, the newest first. Raises NotFound."""
+async def show_items(visitor: Visitor, database: Database, listing: Listing, template: Template) -> Page:
+    """A page of the items the caller's company can see. Raises what `settle` raises, and Forbidden for a token of an
+    application, whatever its scopes."""
     async with database.connection() as connection:
-        item = await _read(connection, principal, item_id)
-        same = {"company_id": [item.company_id], "flow_id": [item.flow_id]}
-        return await store.list_page(connection, principal.company_id, Listing(limit, offset, same))
+        row = await store.show_page(connection, visitor, listing, template)
+    require_somebody(settle(visitor, row))
+    assert row is not None, "whoever asks is known"
+    return Page.of(row)
+
+
+async def show_item(principal: Principal, database: Database, item_id: int, template: Template) -> bytes:
+    """One of them. Raises NotFound."""
+    page = await show_items(_known(principal), database, Listing(1, 0, {"id": [item_id]}), template)
+    if not page.ids:
+        raise NotFound(ITEM_UNKNOWN)
+    return page.items
+
+
+async def show_item_versions(
+    principal: Principal, database: Database, item_id: int, template: Template, *, limit: int, offset: int
+) -> Page:
+    """A page of the items that were uploaded from the same flow, the newest first. Raises NotFound."""
+    item = await read_item(principal, database, item_id)
+    same = {"company_id": [item.company_id], "flow_id": [item.flow_id]}
+    return await show_items(_known(principal), database, Listing(limit, offset, same), template)
 
 
 async def read_file(
@@ -96,6 +120,11 @@ async def yank_item(
         return await _read(connection, principal, item_id)
 
     return await database.transaction(work)
+
+
+def _known(principal: Principal) -> Visitor:
+    """Somebody who was recognised before."""
+    return Visitor(READING, Role.READ_ONLY, principal.remote, principal=principal)
 
 
 async def _read(connection: Connection, principal: Principal, item_id: int) -> Item:

@@ -10,15 +10,17 @@ from typing import Any
 import asyncpg
 import orjson
 
-from core.domain.access import Principal
+from core.domain.access import Principal, Visitor
 from core.domain.artifacts import Made
 from core.domain.listings import Listing
 from core.domain.marketplace import Entry, Happening, Head, Item
+from core.domain.templates import Template
 from core.domain.versions import VersionStatus, fold
 from core.store.database import Connection
 from core.store.listings import ITEMS, listed_by, total_of
 from core.store.queries import query
 from core.store.rows import build
+from core.store.templates import showing
 
 _PIN = query("marketplace.pin_version")
 _FIND_PINNED = query("marketplace.find_pinned_body")
@@ -26,6 +28,7 @@ _INSERT = query("marketplace.insert_item")
 _FIND_BY_DIGEST = query("marketplace.find_item_by_digest")
 _LIST = query("marketplace.list_marketplace_items")
 _COUNT = query("marketplace.count_marketplace_items")
+_SHOW_PAGE = query("marketplace.show_marketplace_items")
 _FIND_FILE = query("marketplace.find_visible_file")
 _YANK = query("marketplace.insert_yank")
 _INSTALL = query("marketplace.insert_install")
@@ -34,6 +37,31 @@ _READ_HEAD = query("marketplace.read_log_head")
 _APPEND = query("marketplace.append_log")
 _LIST_LOG = query("marketplace.list_log")
 _COUNT_LOG = query("marketplace.count_log")
+
+COLUMNS = {
+    "id": "i.id",
+    "company_id": "i.company_id",
+    "company_name": "c.name",
+    "flow_id": "i.flow_id",
+    "flow_version_id": "i.version_id",
+    "name": "i.name",
+    "version": "i.version",
+    "description": "i.description",
+    "private": "i.private",
+    "digest": "encode(i.digest, 'hex')",
+    "size": "i.size",
+    "key_id": "i.key_id",
+    "installed_count": "(SELECT count(*) FROM marketplace_installs n WHERE n.item_id = i.id)",
+    "is_yanked": "(y.item_id IS NOT NULL)",
+    "yanked_at": "y.created_at",
+    "yank_reason": "y.reason",
+    "uploaded_by_type": "i.uploaded_by_type",
+    "uploaded_by_id": "i.uploaded_by_id",
+    "created_at": "i.created_at",
+}
+"""What a template of an item can show: its word and our column."""
+
+_showing = showing(COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +158,16 @@ async def read(connection: Connection, company_id: int, item_id: int) -> Item | 
     """One item that the company can see."""
     found, _ = await list_page(connection, company_id, Listing(1, 0, {"id": [item_id]}))
     return found[0] if found else None
+
+
+async def show_page(
+    connection: Connection, visitor: Visitor, listing: Listing, template: Template
+) -> asyncpg.Record | None:
+    """A page of the items the caller's company can see: who asks, to settle; then items (JSON in UTF-8, joined by
+    commas), ids (in this order; null for none) and total. None for a caller who is nobody.
+    """
+    statement, values = listed_by(_showing(_SHOW_PAGE, template), ITEMS, listing, first=7)
+    return await connection.fetchrow(statement, *visitor.shown, listing.limit, listing.offset, *values)
 
 
 async def find_file(connection: Connection, company_id: int, item_id: int) -> bytes | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from core.domain.etags import is_known
 from core.operations import installs, marketplace
 from core.operations.installs import InstallRequest
-from schemas.marketplace import render_entry, render_item
+from schemas.marketplace import SHOWN_ITEM, render_entry
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import kept_of, listing_of
+from service.dialects.patchworks.asking import kept_of, listing_of, page_of
 from service.keys import idempotency_key
 from service.native.paging import Paging
-from service.native.waited import queued, succeeded_within
+from service.native.waited import queued, shown, succeeded_within
 
 QUEUED = "The flow will be installed, disabled and with a Draft."
 
@@ -19,23 +19,20 @@ FOR_GOOD = "private, max-age=31536000, immutable"
 
 
 async def list_items(call: Call) -> Answer:
-    found, total = await marketplace.list_items(call.principal, call.database, listing_of(call))
-    rows = [render_item(item) for item in found]
-    return Paging.of(call).answer(call, "/marketplace/flows", rows, total, kept_of(call))
+    page = await marketplace.show_items(call.visitor, call.database, listing_of(call), SHOWN_ITEM)
+    return page_of(call, "/marketplace/flows", page)
 
 
 async def read_item(call: Call) -> Answer:
-    item = await marketplace.read_item(call.principal, call.database, call.integer_id("item"))
-    return Answer(200, {"data": render_item(item)})
+    return shown(await marketplace.show_item(call.principal, call.database, call.integer_id("item"), SHOWN_ITEM))
 
 
 async def list_versions(call: Call) -> Answer:
     item_id, asked = call.integer_id("item"), Paging.of(call)
-    found, total = await marketplace.list_item_versions(
-        call.principal, call.database, item_id, limit=asked.limit, offset=asked.offset
+    page = await marketplace.show_item_versions(
+        call.principal, call.database, item_id, SHOWN_ITEM, limit=asked.limit, offset=asked.offset
     )
-    path = f"/marketplace/flows/{item_id}/versions"
-    return asked.answer(call, path, [render_item(item) for item in found], total)
+    return page_of(call, f"/marketplace/flows/{item_id}/versions", page)
 
 
 async def download_artifact(call: Call) -> Answer:
@@ -64,8 +61,9 @@ async def install_item(call: Call) -> Answer:
 
 
 async def yank_item(call: Call) -> Answer:
-    item = await marketplace.yank_item(call.principal, call.database, call.integer_id("item"), call.body["reason"])
-    return Answer(200, {"data": render_item(item)})
+    item_id = call.integer_id("item")
+    await marketplace.yank_item(call.principal, call.database, item_id, call.body["reason"])
+    return shown(await marketplace.show_item(call.principal, call.database, item_id, SHOWN_ITEM))
 
 
 async def list_log(call: Call) -> Answer:

@@ -63,12 +63,13 @@ READING = {
     "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
     "find_custom_nodes", "find_default_application", "find_job", "find_user", "has_flow", "keep_deployment",
     "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
-    "list_deleted_storage", "list_item_versions", "list_items", "list_jobs", "list_keys", "list_log", "list_palette",
+    "list_deleted_storage", "list_items", "list_jobs", "list_keys", "list_log", "list_palette",
     "list_recent_jobs", "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash",
     "list_users", "next_deploy_in", "preview_deletion", "preview_schedule", "read_file", "read_item", "read_job",
     "read_public_keys", "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets",
     "recognise", "show_company_flow", "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions",
-    "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version",
+    "show_flows", "show_item", "show_item_versions", "show_items",
+    "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version",
     "show_versions",
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from core.store import artifact_keys
 from core.store import marketplace as store
 from core.store.database import Connection, Database
 from core.store.rows import build
+from schemas.marketplace import SHOWN_ITEM
 from tests.support.api import Api
 from tests.support.contents import unchanged
 from tests.support.machinery import Machinery
@@ -239,8 +240,8 @@ async def test_the_latest_item_of_a_flow_is_the_newest_that_is_not_yanked(tenant
     await tenant.deploy(flow, newer)
     second = await run_upload(tenant, await ask_upload(tenant, newer))
     owner = administrator(tenant)
-    found, total = await marketplace.list_item_versions(owner, tenant.database, first, limit=9, offset=0)
-    assert ([item.id for item in found], total) == ([second, first], 2)
+    page = await marketplace.show_item_versions(owner, tenant.database, first, SHOWN_ITEM, limit=9, offset=0)
+    assert ([*page.ids], page.total) == ([second, first], 2)
 
     async def latest() -> list[int]:
         async with tenant.database.connection() as connection:

@@ -62,6 +62,34 @@ FROM visible_items($1) i
 LEFT JOIN marketplace_yanks y ON y.item_id = i.id
 WHERE /* query */ TRUE;
 
+-- name: show_marketplace_items
+-- A page of what the company of whoever asks can see, as it is shown, narrowed and ordered by what is put in, with the ids
+-- in this order, and how many there are in all; and who asks, in one round trip. A page that ends the list tells how long
+-- it is.
+SELECT t.*, page.items, page.ids,
+       CASE WHEN page.size < $5 AND (page.size > 0 OR $6 = 0) THEN $6 + page.size
+            ELSE (SELECT count(*)
+                  FROM visible_items(t.company_id) i
+                  LEFT JOIN marketplace_yanks y ON y.item_id = i.id
+                  WHERE /* query */ TRUE)
+       END AS total
+FROM open_caller($1, $2, $3, $4) t
+CROSS JOIN LATERAL (
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           array_agg(i.id ORDER BY /* order */ 1) AS ids, count(*) AS size
+    FROM marketplace_items i
+    JOIN companies c ON c.id = i.company_id
+    LEFT JOIN marketplace_yanks y ON y.item_id = i.id
+    WHERE i.id = ANY(ARRAY(
+        SELECT i.id
+        FROM visible_items(t.company_id) i
+        LEFT JOIN marketplace_yanks y ON y.item_id = i.id
+        WHERE /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $5 OFFSET $6
+    ))
+) AS page;
+
 -- name: find_visible_file
 -- The signed file of an item that a company can see, yanked or not.
 SELECT a.file FROM visible_items($1) i JOIN marketplace_artifacts a ON a.item_id = i.id WHERE i.id = $2;

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from core.operations import marketplace, uploads
 from core.operations.uploads import UploadRequest
-from schemas.marketplace import is_true, render_item
+from schemas.marketplace import SHOWN_ITEM, is_true
 from service.calls import Answer, Call
 from service.keys import idempotency_key
-from service.native.waited import queued, succeeded_within
+from service.native.waited import queued, shown, succeeded_within
 
 QUEUED = "The flow version will be uploaded to the marketplace."
 
@@ -26,5 +26,5 @@ async def upload_version(call: Call) -> Answer:
     outcome = await succeeded_within(call, public_id)
     if outcome is None:
         return queued(public_id, QUEUED)
-    item = await marketplace.read_item(call.principal, call.database, int(str(outcome["item_id"])))
-    return Answer(200, {"data": render_item(item)}, {"Location": f"/api/v1/jobs/{public_id}"})
+    item = await marketplace.show_item(call.principal, call.database, int(str(outcome["item_id"])), SHOWN_ITEM)
+    return shown(item, {"Location": f"/api/v1/jobs/{public_id}"})
