@@ -42,6 +42,7 @@ def create_app(url: str | None, company_id: int) -> web.Application:
     app.router.add_get("/applications/{application}/namesakes", list_namesakes)
     app.router.add_get("/applications/{application}/jobLogs", list_job_logs)
     app.router.add_get("/flows", list_company_flows)
+    app.router.add_get("/items", list_items)
     app.router.add_get("/flows/{flow}", read_company_flow)
     app.router.add_get("/flows/{flow}/views", list_views)
     app.router.add_get("/flows/{flow}/views/{version}", read_view)
@@ -101,6 +102,11 @@ async def create_version(request: web.Request) -> web.Response:
 async def list_company_flows(request: web.Request) -> web.Response:
     pages = _pages(request)
     return _listed(pages, await request.app[PLAIN].company_flows(pages), document=None)
+
+
+async def list_items(request: web.Request) -> web.Response:
+    pages = _pages(request)
+    return _listed(pages, await request.app[PLAIN].items(pages), document=None)
 
 
 async def read_company_flow(request: web.Request) -> web.Response:

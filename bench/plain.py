@@ -110,6 +110,20 @@ _PAGE_VIEWED = f"SELECT {_VIEW} FROM {_VIEWED} ORDER BY v.iteration DESC LIMIT $
 _COUNT_VIEWED = f"SELECT count(*) FROM {_VIEWED}"
 _ONE_VIEWED = f"SELECT {_VIEW} FROM {_VIEWED} AND v.id = $3"
 
+_ITEMS = """
+SELECT i.id, i.company_id, c.name AS company_name, i.flow_id, i.version_id, i.name, i.version, i.description, i.private,
+       encode(i.digest, 'hex') AS digest, i.size, i.key_id, i.uploaded_by_type, i.uploaded_by_id, i.created_at,
+       y.created_at AS yanked_at, y.reason AS yank_reason,
+       (SELECT count(*) FROM marketplace_installs n WHERE n.item_id = i.id) AS installed_count
+FROM marketplace_items i
+JOIN companies c ON c.id = i.company_id
+LEFT JOIN marketplace_yanks y ON y.item_id = i.id
+WHERE i.company_id = $1
+ORDER BY i.id DESC
+LIMIT $2 OFFSET $3
+"""
+_COUNT_ITEMS = "SELECT count(*) FROM marketplace_items i WHERE i.company_id = $1"
+
 _JOBS = """
 jobs j WHERE j.company_id = $1 AND j.application_id = $2 AND j.parent_id IS NULL
          AND j.kind IN ('delete_versions', 'delete_flow')
@@ -179,6 +193,10 @@ class Plain:
     async def company_flows(self, pages: Pages) -> Found:
         """Those of the whole company, oldest first, without any content."""
         return await self._list(_PAGE_OF_COMPANY, _COUNT_OF_COMPANY, pages)
+
+    async def items(self, pages: Pages) -> Found:
+        """What the company has in the marketplace, the newest first."""
+        return await self._list(_ITEMS, _COUNT_ITEMS, pages)
 
     async def company_flow(self, flow_id: int) -> Row | None:
         return await self._one(_ONE_OF_COMPANY, flow_id)

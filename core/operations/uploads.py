@@ -18,7 +18,7 @@ import orjson
 from core.domain.access import ActorType, Principal
 from core.domain.artifacts import MOST_FILE, Made, seal, write_artifact
 from core.domain.canonical import require_expressible
-from core.domain.errors import Conflict, Invalid, NotFound
+from core.domain.errors import Conflict, Invalid, NotFound, PenstockError
 from core.domain.jobs import ClaimedJob, JobKind, JobStatus, PermanentFailure
 from core.domain.marketplace import Deed, Happening, next_entry
 from core.domain.signing import SecretKey
@@ -56,28 +56,13 @@ async def accept_upload(
     if not request.private and not request.public_shelf:
         raise Invalid("must be true: this installation has no public shelf", "private")
 
+    pinned = await _pin(principal, database, request.version_id)
+
     async def work(connection: Connection) -> str:
         async def accept() -> tuple[int, str]:
-            pinned = await marketplace.pin(
-                connection, principal.company_id, request.version_id, flow_id=None, application_id=None
-            )
-            if pinned is None:
-                raise NotFound(VERSION_UNKNOWN)
-            _require_uploadable(pinned)
-            await computed(len(pinned.body), lambda: require_expressible(pinned.body, "content"))
-            arguments = _arguments(principal, request, pinned)
-            new = NewJob(public_id, JobKind.UPLOAD_VERSION, arguments, pinned.application_id, pinned.flow_id)
-            number = await jobs.stage(connection, principal, new)
-            details = {"job": public_id, "revision": pinned.revision, "private": request.private}
-            await audit_events.record(
-                connection,
-                principal,
-                "version.upload",
-                ("version", request.version_id),
-                after=pinned.digest,
-                details=details,
-            )
-            return number, public_id
+            if isinstance(pinned, PenstockError):
+                raise pinned
+            return await _stage(connection, principal, request, pinned, public_id), public_id
 
         return await accept_once(connection, principal, key, accept)
 
@@ -188,6 +173,33 @@ def flow_of(pinned: Pinned) -> dict[str, Any]:
         "name": pinned.name,
         "run_timeout_seconds": pinned.run_timeout_seconds,
     }
+
+
+async def _pin(principal: Principal, database: Database, version_id: int) -> Pinned | PenstockError:
+    """The version as it is now, judged while nothing is locked and no transaction is open; or why it will not do, which
+    whoever repeats a request under its key must not be told."""
+    async with database.connection() as connection:
+        pinned = await marketplace.pin(connection, principal.company_id, version_id, flow_id=None, application_id=None)
+    if pinned is None:
+        return NotFound(VERSION_UNKNOWN)
+    try:
+        _require_uploadable(pinned)
+        await computed(len(pinned.body), lambda: require_expressible(pinned.body, "content"))
+    except (Conflict, Invalid) as refusal:
+        return refusal
+    return pinned
+
+
+async def _stage(
+    connection: Connection, principal: Principal, request: UploadRequest, pinned: Pinned, public_id: str
+) -> int:
+    arguments = _arguments(principal, request, pinned)
+    new = NewJob(public_id, JobKind.UPLOAD_VERSION, arguments, pinned.application_id, pinned.flow_id)
+    number = await jobs.stage(connection, principal, new)
+    details = {"job": public_id, "revision": pinned.revision, "private": request.private}
+    subject = ("version", request.version_id)
+    await audit_events.record(connection, principal, "version.upload", subject, after=pinned.digest, details=details)
+    return number
 
 
 def _require_uploadable(pinned: Pinned) -> None:

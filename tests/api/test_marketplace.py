@@ -134,6 +134,19 @@ async def test_an_upload_that_is_repeated_under_its_key_is_one_job(
     assert len(await shop.items()) == 1
 
 
+async def test_a_repeat_is_answered_even_when_the_version_would_no_longer_do(
+    shop: Shop, tenant: Tenant, machinery: Machinery
+) -> None:
+    flow, version = await deployed(tenant)
+    first = await shop.upload(version, Idempotency_Key="k")
+    await tenant.deploy(flow, await tenant.make_version(flow, "2.0"))
+    again = await shop.upload(version, Idempotency_Key="k")
+    assert (again.status, again.json) == (202, first.json)
+    assert (await shop.upload(version, Idempotency_Key="other")).status == 409
+    await machinery.drain()
+    assert [item["version"] for item in await shop.items()] == ["1.0"]
+
+
 @pytest.mark.leaves_jobs
 @pytest.mark.parametrize("private", [True, 1, "1", "true", None])
 async def test_private_is_what_every_client_calls_true(shop: Shop, tenant: Tenant, private: Any) -> None:
