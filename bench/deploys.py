@@ -1,5 +1,5 @@
-"""How long a deploy takes over the Patchworks dialect: one of a kept version, over and over in the same flows, and one of
-a Draft, which leaves another Draft behind. Real HTTP requests, from a process of their own.
+"""How long a deploy takes over the Patchworks dialect: one of a kept version, over and over in the same flows, and one
+of a Draft, which leaves another Draft behind. Real HTTP requests, from a process of their own.
 """
 
 from __future__ import annotations

@@ -555,5 +555,80 @@ AS $function$
     WHERE company IS NOT NULL
 $function$;
 
+CREATE OR REPLACE FUNCTION release_deployed(company bigint, flow bigint, but bigint, actor_type text, actor_id bigint, remote text)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+    WITH old AS (
+        SELECT id, status FROM flow_versions WHERE flow_id = flow AND company_id = company AND status = 'Deployed'
+        UNION ALL
+        SELECT id, status FROM flow_versions
+        WHERE flow_id = flow AND company_id = company AND deploy_at IS NOT NULL AND id <> but
+    ), changed AS (
+        UPDATE flow_versions v
+        SET status = CASE old.status WHEN 'Deployed' THEN 'Inactive' ELSE old.status END, deployed_at = NULL,
+            deploy_at = NULL, revision = v.revision + 1, updated_at = clock_timestamp(),
+            updated_by_type = actor_type, updated_by_id = actor_id
+        FROM old
+        WHERE v.id = old.id AND v.company_id = company
+        RETURNING v.id, v.digest, old.status AS was
+    ), accounted AS (
+        INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
+                                  before_digest)
+        SELECT company, actor_type, actor_id, remote,
+               CASE was WHEN 'Deployed' THEN 'version.undeploy' ELSE 'version.deploy_cancel' END, 'version',
+               id, CASE was WHEN 'Deployed' THEN digest END
+        FROM changed
+    )
+    SELECT count(*) FROM changed
+$function$;
+
+CREATE OR REPLACE FUNCTION promote_version(company bigint, version bigint, actor_type text, actor_id bigint, remote text, given text, given_folded text, details jsonb)
+ RETURNS SETOF flow_versions
+ LANGUAGE sql
+AS $function$
+    WITH v AS (
+        UPDATE flow_versions
+        SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
+            name = coalesce(name, given), name_folded = coalesce(name_folded, given_folded),
+            revision = revision + 1, updated_at = clock.now, updated_by_type = actor_type, updated_by_id = actor_id
+        FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
+        WHERE id = version AND company_id = company
+        RETURNING flow_versions.*
+    ), accounted AS (
+        INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
+                                  after_digest, details)
+        SELECT company, actor_type, actor_id, remote, 'version.deploy', 'version', id, digest, details FROM v
+    )
+    SELECT * FROM v
+$function$;
+
+CREATE OR REPLACE FUNCTION deploy_at_once(company bigint, application bigint, flow bigint, version bigint, planned_for timestamp with time zone, actor_type text, actor_id bigint, remote text)
+ RETURNS SETOF flow_versions
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM FROM flows f
+    WHERE f.id = flow AND f.company_id = company AND (application IS NULL OR f.application_id = application)
+      AND f.removing_since IS NULL AND f.flow_class <> 'customNode'
+    FOR NO KEY UPDATE;
+    IF NOT FOUND OR planned_for > clock_timestamp() OR EXISTS (SELECT FROM schedules s WHERE s.flow_id = flow) THEN
+        RETURN;
+    END IF;
+    PERFORM FROM flow_versions v
+    WHERE v.id = version AND v.flow_id = flow AND v.company_id = company AND v.status = 'Inactive'
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM release_deployed(company, flow, version, actor_type, actor_id, remote);
+    UPDATE flows f
+    SET revision = f.revision + 1, updated_at = clock_timestamp(), updated_by_type = deploy_at_once.actor_type,
+        updated_by_id = deploy_at_once.actor_id
+    WHERE f.id = flow AND f.company_id = company;
+    RETURN QUERY SELECT * FROM promote_version(company, version, actor_type, actor_id, remote, NULL, NULL, '{}');
+END
+$function$;
+
 CREATE TRIGGER audit_events_unchanged BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER audit_events_untruncated BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
