@@ -555,55 +555,64 @@ AS $function$
     WHERE company IS NOT NULL
 $function$;
 
-CREATE OR REPLACE FUNCTION release_deployed(company bigint, flow bigint, but bigint, actor_type text, actor_id bigint, remote text)
+CREATE OR REPLACE FUNCTION release_deployed(company bigint, flow bigint, but bigint, by_type text, by_id bigint, from_remote text)
  RETURNS bigint
- LANGUAGE sql
+ LANGUAGE plpgsql
 AS $function$
+DECLARE
+    released bigint;
+BEGIN
     WITH old AS (
-        SELECT id, status FROM flow_versions WHERE flow_id = flow AND company_id = company AND status = 'Deployed'
+        SELECT v.id, v.status FROM flow_versions v
+        WHERE v.flow_id = flow AND v.company_id = company AND v.status = 'Deployed'
         UNION ALL
-        SELECT id, status FROM flow_versions
-        WHERE flow_id = flow AND company_id = company AND deploy_at IS NOT NULL AND id <> but
+        SELECT v.id, v.status FROM flow_versions v
+        WHERE v.flow_id = flow AND v.company_id = company AND v.deploy_at IS NOT NULL AND v.id <> but
     ), changed AS (
         UPDATE flow_versions v
         SET status = CASE old.status WHEN 'Deployed' THEN 'Inactive' ELSE old.status END, deployed_at = NULL,
-            deploy_at = NULL, revision = v.revision + 1, updated_at = clock_timestamp(),
-            updated_by_type = actor_type, updated_by_id = actor_id
+            deploy_at = NULL, revision = v.revision + 1, updated_at = clock_timestamp(), updated_by_type = by_type,
+            updated_by_id = by_id
         FROM old
         WHERE v.id = old.id AND v.company_id = company
         RETURNING v.id, v.digest, old.status AS was
     ), accounted AS (
         INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
                                   before_digest)
-        SELECT company, actor_type, actor_id, remote,
+        SELECT company, by_type, by_id, from_remote,
                CASE was WHEN 'Deployed' THEN 'version.undeploy' ELSE 'version.deploy_cancel' END, 'version',
                id, CASE was WHEN 'Deployed' THEN digest END
         FROM changed
     )
-    SELECT count(*) FROM changed
+    SELECT count(*) INTO released FROM changed;
+    RETURN released;
+END
 $function$;
 
-CREATE OR REPLACE FUNCTION promote_version(company bigint, version bigint, actor_type text, actor_id bigint, remote text, given text, given_folded text, details jsonb)
+CREATE OR REPLACE FUNCTION promote_version(company bigint, version bigint, by_type text, by_id bigint, from_remote text, given text, given_folded text, told jsonb)
  RETURNS SETOF flow_versions
- LANGUAGE sql
+ LANGUAGE plpgsql
 AS $function$
-    WITH v AS (
-        UPDATE flow_versions
+BEGIN
+    RETURN QUERY
+    WITH promoted AS (
+        UPDATE flow_versions v
         SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
-            name = coalesce(name, given), name_folded = coalesce(name_folded, given_folded),
-            revision = revision + 1, updated_at = clock.now, updated_by_type = actor_type, updated_by_id = actor_id
+            name = coalesce(v.name, given), name_folded = coalesce(v.name_folded, given_folded),
+            revision = v.revision + 1, updated_at = clock.now, updated_by_type = by_type, updated_by_id = by_id
         FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
-        WHERE id = version AND company_id = company
-        RETURNING flow_versions.*
+        WHERE v.id = version AND v.company_id = company
+        RETURNING v.*
     ), accounted AS (
         INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
                                   after_digest, details)
-        SELECT company, actor_type, actor_id, remote, 'version.deploy', 'version', id, digest, details FROM v
+        SELECT company, by_type, by_id, from_remote, 'version.deploy', 'version', p.id, p.digest, told FROM promoted p
     )
-    SELECT * FROM v
+    SELECT * FROM promoted;
+END
 $function$;
 
-CREATE OR REPLACE FUNCTION deploy_at_once(company bigint, application bigint, flow bigint, version bigint, planned_for timestamp with time zone, actor_type text, actor_id bigint, remote text)
+CREATE OR REPLACE FUNCTION deploy_at_once(company bigint, application bigint, flow bigint, version bigint, planned_for timestamp with time zone, by_type text, by_id bigint, from_remote text)
  RETURNS SETOF flow_versions
  LANGUAGE plpgsql
 AS $function$
@@ -621,12 +630,11 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    PERFORM release_deployed(company, flow, version, actor_type, actor_id, remote);
+    PERFORM release_deployed(company, flow, version, by_type, by_id, from_remote);
     UPDATE flows f
-    SET revision = f.revision + 1, updated_at = clock_timestamp(), updated_by_type = deploy_at_once.actor_type,
-        updated_by_id = deploy_at_once.actor_id
+    SET revision = f.revision + 1, updated_at = clock_timestamp(), updated_by_type = by_type, updated_by_id = by_id
     WHERE f.id = flow AND f.company_id = company;
-    RETURN QUERY SELECT * FROM promote_version(company, version, actor_type, actor_id, remote, NULL, NULL, '{}');
+    RETURN QUERY SELECT * FROM promote_version(company, version, by_type, by_id, from_remote, NULL, NULL, '{}');
 END
 $function$;
 
