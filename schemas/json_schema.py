@@ -12,6 +12,7 @@ from typing import Any
 from marshmallow import fields
 
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
+from schemas.filters import INSTANT, MOST_ALTERNATIVES, WORD, Ids, Instant, Words
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
@@ -48,6 +49,14 @@ def _number(field: Number) -> dict[str, Any]:
     return {"type": "integer" if field.whole else "number", **said}
 
 
+def _words(field: Words) -> dict[str, Any]:
+    return {"type": "string", "pattern": _several("|".join(field.known) or WORD)}
+
+
+def _several(one: str) -> str:
+    return f"^(?:{one})(?:,(?:{one})){{0,{MOST_ALTERNATIVES - 1}}}$"
+
+
 _FILTERED = {"type": "string", "maxLength": MOST_FILTER}
 _TRIGGER_FILTER = {
     "type": "object",
@@ -74,6 +83,9 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Number: _number,
     JsonText: lambda field: {**_text(field), "contentMediaType": "application/json"},
     Uri: lambda field: {**_text(field), "format": "uri"},
+    Words: _words,
+    Ids: lambda _: {"type": "string", "pattern": _several("[1-9][0-9]{0,18}")},
+    Instant: lambda _: {"type": "string", "pattern": f"^(?:{INSTANT})$"},
     Mapped: lambda _: {"type": "object"},
     TriggerFilter: lambda _: _TRIGGER_FILTER,
     Anything: lambda _: {"type": ["string", "number", "boolean", "object", "array", "null"]},

@@ -8,12 +8,13 @@ from enum import Enum
 
 from marshmallow import Schema
 
-from core.domain.access import Need, Role
+from core.domain.access import KEY_ROLE, Need, Role
 from core.domain.errors import PenstockError
 from schemas import jobs as job_shapes
 from schemas import lists
 from schemas import logins as login_shapes
 from schemas import losant as shapes
+from schemas.audit import AuditEventsQuery
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
@@ -25,6 +26,7 @@ from service.dialects.oauth import envelope as oauth_envelope
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.dialects.patchworks import login as patchworks_login
+from service.native import audit as native_audit
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -91,11 +93,19 @@ class Route:
     """Whether it takes no credential: it is where one gets one."""
     is_form: bool = False
     """Whether the body is a form instead of JSON."""
+    for_people: bool = False
+    """Whether it is about the whole company: a token, which is for one of its applications, is refused whatever its
+    scopes."""
 
     @property
     def is_counted(self) -> bool:
         """Whether a request counts against its company's limit; nobody knows the company of one that is open."""
         return self.dialect.is_counted and not self.is_open
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether an API key opens it."""
+        return self.dialect.takes_people and (self.role is None or KEY_ROLE.includes(self.role))
 
     @property
     def told(self) -> Told:
@@ -208,6 +218,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/flows/{flow}/storage/trash/{entry}/restore", native_storage.restore_entry, _N,
         _writes("flow.setStorageEntry"), 200, role=Role.MANAGER,
+    ),
+    Route(
+        "GET", "/api/v1/audit-events", native_audit.list_events, _N, None, 200, AuditEventsQuery,
+        role=Role.ADMINISTRATOR, for_people=True,
     ),
 )  # fmt: skip
 

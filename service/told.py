@@ -17,6 +17,7 @@ from core.domain.errors import (
     Gone,
     InvalidScope,
     LoginFailed,
+    NotAllowed,
     PenstockError,
     TooManyRequests,
     Unauthenticated,
@@ -31,6 +32,7 @@ from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import login as patchworks_login
+from service.native import audit as native_audit
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -122,6 +124,9 @@ TOLD: dict[RouteHandler, Told] = {
     native_trash.list_trash: Told("Lists what was deleted from a flow or replaced in it", native_answers.TrashEntries),
     native_trash.restore_entry: Told(
         "Brings an entry of the trash back", native_answers.Restored, refuses=(Conflict, AlreadyExists)
+    ),
+    native_audit.list_events: Told(
+        "Reads the audit trail, newest first", native_answers.AuditEvents, native_jobs.NDJSON, refuses=(NotAllowed,)
     ),
     patchworks_login.log_in_user: Told(
         "Gives a user a login token", login_answers.LoggedIn, refuses=(LoginFailed, TooManyRequests)

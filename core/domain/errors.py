@@ -51,6 +51,10 @@ class Invalid(PenstockError):
         super().__init__(f"{path}: {self.problem}" if path else self.problem)
 
 
+class NotAllowed(Invalid):
+    """Requested filter(s) are not allowed."""
+
+
 class UnsupportedGrant(Invalid):
     """This server knows no such grant."""
 

@@ -408,7 +408,8 @@ CREATE INDEX application_tokens_application_index ON application_tokens USING bt
 CREATE INDEX application_tokens_company_index ON application_tokens USING btree (company_id);
 CREATE INDEX applications_company_index ON applications USING btree (company_id);
 CREATE UNIQUE INDEX applications_one_default ON applications USING btree (company_id) WHERE is_default;
-CREATE INDEX audit_events_company_index ON audit_events USING btree (company_id, id);
+CREATE INDEX audit_events_subject_index ON audit_events USING btree (company_id, subject_type COLLATE "C", subject_id, at, id);
+CREATE INDEX audit_events_time_index ON audit_events USING btree (company_id, at, id);
 CREATE INDEX companies_parent_index ON companies USING btree (parent_id);
 CREATE INDEX deleted_flows_company_index ON deleted_flows USING btree (company_id);
 CREATE INDEX deleted_flows_job_index ON deleted_flows USING btree (job_id);

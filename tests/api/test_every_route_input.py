@@ -17,6 +17,7 @@ from marshmallow import fields
 from yarl import URL
 
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
+from schemas.filters import Ids, Instant, Words
 from schemas.lists import TriggerFilter
 from schemas.shapes import ListOf, Record
 from service.middleware import MOST_OPEN_BODY
@@ -75,7 +76,7 @@ async def send_large(api: Api, route: Route, arranged: Arranged, raw: bytes) -> 
 async def test_a_body_that_is_no_json_object_is_refused(ground: Ground, route: Route, raw: bytes) -> None:
     arranged = await arrange(route, ground.owner)
     async with unchanged(ground.database):
-        answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+        answer = await ground.opening(route).send(route.method, arranged.path(route), raw=raw)
     status, body = answer.status, answer.json
     assert status == (400 if route.dialect is Dialect.LOSANT else 422)
     assert body["message"].startswith("the body ")
@@ -139,12 +140,14 @@ async def test_a_field_that_is_wrong_is_named(ground: Ground, route: Route) -> N
         for field in route.body().fields.values():
             name = str(field.data_key or field.name)
             for value in wrong_values(field):
-                answer = await ground.api.send(route.method, arranged.path(route), {**arranged.body, name: value})
+                answer = await ground.opening(route).send(
+                    route.method, arranged.path(route), {**arranged.body, name: value}
+                )
                 assert_invalid(route, answer, f"{name}[0]" if value == [1] and isinstance(field, ListOf) else name)
                 tried += 1
             if field.required:
                 without = {key: entry for key, entry in arranged.body.items() if key != name}
-                answer = await ground.api.send(route.method, arranged.path(route), without)
+                answer = await ground.opening(route).send(route.method, arranged.path(route), without)
                 assert_invalid(route, answer, name)
                 assert answer.json["message"] == f"{name}: is required"
     assert tried > 0
@@ -157,7 +160,7 @@ async def test_a_key_that_is_unknown_is_named(ground: Ground, route: Route, key:
     arranged = await arrange(route, ground.owner)
     assert arranged.body is not None
     async with unchanged(ground.database):
-        answer = await ground.api.send(route.method, arranged.path(route), {**arranged.body, key: 1})
+        answer = await ground.opening(route).send(route.method, arranged.path(route), {**arranged.body, key: 1})
     assert_invalid(route, answer, key[:64])
     assert len(answer.raw) < 1000, "a long key must not come back whole"
     await assert_open(ground, route, arranged)
@@ -188,7 +191,7 @@ async def test_a_value_that_could_be_read_in_two_ways_is_refused(ground: Ground,
             (b'{"given":%s}' % value, "given"),
             (b'{"given":[{"a":1},{"deep":[%s]}]}' % value, "given[1].deep[0]"),
         ):
-            answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+            answer = await ground.opening(route).send(route.method, arranged.path(route), raw=raw)
             assert_invalid(route, answer, path)
             assert answer.json["message"] == f"{path}: {problem}"
     await assert_open(ground, route, arranged)
@@ -207,7 +210,7 @@ async def test_a_value_that_could_be_read_in_two_ways_is_refused(ground: Ground,
 async def test_a_key_given_twice_is_refused(ground: Ground, route: Route, raw: bytes, path: str) -> None:
     arranged = await arrange(route, ground.owner)
     async with unchanged(ground.database):
-        answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+        answer = await ground.opening(route).send(route.method, arranged.path(route), raw=raw)
     assert_invalid(route, answer, path)
     assert answer.json["message"] == f"{path}: is given twice"
 
@@ -223,7 +226,7 @@ async def test_a_body_nested_too_deep_is_refused(
     inner = depth - 1
     raw = b'{"given":' + opening * inner + b"1" + closing * inner + b"}"
     async with unchanged(ground.database):
-        answer = await send_large(ground.api, route, arranged, raw)
+        answer = await send_large(ground.opening(route), route, arranged, raw)
     assert len(answer.raw) < 1000
     if route.is_open and len(raw) > MOST_OPEN_BODY:
         assert answer.status == 413, "from somebody unknown it is too large first"
@@ -237,7 +240,7 @@ async def test_a_body_over_8_megabytes_is_refused(ground: Ground, route: Route) 
     arranged = await arrange(route, ground.owner)
     raw = orjson.dumps({**(arranged.body or {}), "given": "x" * 9_000_000})
     async with unchanged(ground.database):
-        answer = await send_large(ground.api, route, arranged, raw)
+        answer = await send_large(ground.opening(route), route, arranged, raw)
     assert_refused(route, answer, 413, "PayloadTooLarge", "The request body is too large.")
     await assert_open(ground, route, arranged)
 
@@ -250,7 +253,7 @@ async def test_a_compressed_body_is_refused(ground: Ground, route: Route, packed
     raw = orjson.dumps(arranged.body)
     data = gzip.compress(raw) if packed else raw
     async with unchanged(ground.database):
-        answer = await ground.api.send(
+        answer = await ground.opening(route).send(
             route.method, arranged.path(route), raw=data, headers={"Content-Encoding": "gzip"}
         )
     assert answer.status == (400 if route.dialect is Dialect.LOSANT else 422)
@@ -290,6 +293,23 @@ RIGHT_TEXTS = {
 }
 
 
+WRONG_INSTANTS = [
+    "", "now", "-1", "1.5", "9" * 16, "999999999999999", "2026-11-21", "2026-11-21T10:00:00", "2026-11-21 10:00",
+    "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T25:00:00Z", "2026-11-21T10:00:00+25:00",
+    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "10000-01-01T00:00:00Z", "0000-01-01T00:00:00Z",
+    "2026-11-21T10:00:00 Europe/Berlin", "2026-11-21T10:00:00Z,2026-11-22T10:00:00Z", "2026-11-21T10:00:00Z\n",
+    "\u0662026-11-21T10:00:00Z", "\u0661", "\0", "\ud800", "infinity", "2026-11-21T10:00:00Z" + " " * 100,
+]  # fmt: skip
+
+RIGHT_INSTANTS = [
+    "0", "1795285569471", "253402300799999", "2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456Z",
+    "2026-11-21T10:00:00+01:00", "2026-11-21T10:00:00-0330", "2026-11-21 10:00Z", "20261121T100000Z",
+    "2026-W47-6T10:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z",
+    # A plus that was not percent-encoded.
+    "2026-11-21T10:00:00 01:00",
+]  # fmt: skip
+
+
 def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
     """What a parameter must not take; each kind of field there is must be known here."""
     if isinstance(field, Count):
@@ -300,6 +320,14 @@ def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from ("nonsense", " asc", "asc ", "_", "\0", "asc,desc", "v.id; --", "x" * 5000, "id DESC")
     elif isinstance(field, TriggerFilter):
         yield from ("nonsense", "[]", "{}", '[{"type":"timer"}]', "0", "\0", "x" * 5000)
+    elif isinstance(field, Words):
+        yield from ("", ",", "a,", "a,,b", "\0", "a b", "\u0661", "\ud800", "x" * 65, ",".join(["a"] * 101))
+        yield from (word.upper() for word in field.known)
+    elif isinstance(field, Ids):
+        yield from (*(text for text in NO_COUNTS if text not in ("1,2", "9" * 10)), "0", "01", "1,", str(2**63))
+        yield ",".join(["1"] * 101)
+    elif isinstance(field, Instant):
+        yield from WRONG_INSTANTS
     elif isinstance(field, QueryFlag):
         yield from ("yes", "no", "2", "-1", "truee", " true", "tr\u00fce", "null", "[]", "\0")
     else:
@@ -317,6 +345,12 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from ("true", "false", "True", "False", "TRUE", "0", "1", "")
     elif isinstance(field, TriggerFilter):
         yield ""
+    elif isinstance(field, Words):
+        yield from (*field.known, ",".join(field.known or ("a", "x" * 64)), ",".join([*field.known, "user"] * 10))
+    elif isinstance(field, Ids):
+        yield from ("1", "1,1", str(2**63 - 1), ",".join(["7"] * 100))
+    elif isinstance(field, Instant):
+        yield from RIGHT_INSTANTS
     else:
         yield from RIGHT_TEXTS[str(field.data_key or field.name)]
 
@@ -332,7 +366,7 @@ async def test_a_parameter_that_is_wrong_is_named(ground: Ground, route: Route) 
             name = str(field.data_key or field.name)
             for value in wrong_parameters(field):
                 path = arranged.path(route, {name: value})
-                answer = await ground.api.send(route.method, path, arranged.body)
+                answer = await ground.opening(route).send(route.method, path, arranged.body)
                 assert_invalid(route, answer, name)
                 assert len(answer.raw) < 1000, "a long value must not come back"
     await assert_open(ground, route, arranged)
@@ -344,7 +378,7 @@ async def test_a_parameter_that_is_left_out_is_named(ground: Ground, route: Rout
     async with unchanged(ground.database):
         for name in arranged.parameters:
             left = {other: value for other, value in arranged.parameters.items() if other != name}
-            answer = await ask(ground.api, route, replace(arranged, parameters=left))
+            answer = await ask(ground.opening(route), route, replace(arranged, parameters=left))
             assert_invalid(route, answer, name)
             assert answer.json["message"] == f"{name}: is required"
     await assert_open(ground, route, arranged)
@@ -357,7 +391,7 @@ async def test_a_parameter_that_is_right_is_taken(ground: Ground, route: Route) 
         for value in right_parameters(field):
             arranged = await arrange(route, ground.owner)
             path = arranged.path(route, {name: value})
-            answer = await ground.api.send(route.method, path, arranged.body)
+            answer = await ground.opening(route).send(route.method, path, arranged.body)
             preview = name == "dryRun" and value.lower() in ("true", "1")
             assert answer.status == (200 if preview else route.success), (name, value, answer.raw)
 
@@ -368,7 +402,7 @@ async def test_what_the_official_clients_send_along_does_no_harm(ground: Ground,
     sent = {"_actions": "false", "_links": "true", "_embedded": "true", "unheard": "of"}
     path = arranged.path(route, sent)
     headers = {"Accept": "application/json", "Accept-Version": "^99.0.0", "losantdomain": "x"}
-    api = ground.anonymous if route.is_open else ground.api
+    api = ground.anonymous if route.is_open else ground.opening(route)
     answer = await send(api, route, path, arranged.body, headers)
     assert answer.status == route.success, answer.raw
 
@@ -378,7 +412,7 @@ async def test_every_answer_is_json_that_nobody_keeps_or_guesses(ground: Ground,
     arranged = await arrange(route, ground.owner)
     for answer in (
         await ask(ground.anonymous, route, arranged),
-        await ask(ground.api, route, arranged),
+        await ask(ground.opening(route), route, arranged),
     ):
         assert answer.headers["Cache-Control"] == ("no-store" if route.is_open else "no-cache")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -19,6 +19,7 @@ from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
     access,
+    audit,
     custom_nodes,
     deletions,
     flows,
@@ -39,16 +40,16 @@ from tests.support.people import ISSUING, client_token, make_client, make_person
 from tests.support.tenants import KEEP, SECRET, Tenant
 
 MODULES: tuple[ModuleType, ...] = (
-    access, custom_nodes, deletions, flows, jobs, logins, people, results, storage, stories, undo, versions,
+    access, audit, custom_nodes, deletions, flows, jobs, logins, people, results, storage, stories, undo, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
     "find_default_application", "find_job", "find_user", "knows_password",
     "list_application_jobs", "list_applications", "list_clients", "list_companies",
-    "list_deleted_storage", "list_flows", "list_jobs", "list_keys", "list_palette",
+    "list_deleted_storage", "list_events", "list_flows", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_signing_keys", "list_tokens", "list_trash", "list_users", "preview_deletion",
-    "read_application_job", "read_flow", "read_job",
+    "read_application_job", "read_events", "read_flow", "read_job",
     "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
