@@ -7,7 +7,7 @@ from typing import Any
 from core.domain.access import ActorType
 from core.domain.audit import AuditEvent
 from schemas.fields import microseconds
-from schemas.filters import FilteredQuery, Ids, Instant, Words
+from schemas.filters import FilteredQuery, Ids, Moment, Words
 from schemas.jobs import PageQuery
 
 
@@ -19,8 +19,8 @@ class AuditEventsQuery(FilteredQuery, PageQuery):
     actor_id = Ids(data_key="filter[actor_id]")
     subject_type = Words(data_key="filter[subject_type]")
     subject_id = Ids(data_key="filter[subject_id]")
-    since = Instant(data_key="filter[from]")
-    until = Instant(data_key="filter[to]")
+    since = Moment(data_key="filter[from]")
+    until = Moment(data_key="filter[to]")
 
 
 def render_event(event: AuditEvent) -> dict[str, Any]:

@@ -24,12 +24,12 @@ MOST_TOLD = 20
 """Filters that a refusal names: of unknown ones there may be thousands."""
 
 WORD = rf"[A-Za-z0-9_.-]{{1,{MOST_WORD}}}"
-INSTANT = r"[0-9]{1,15}|[0-9]{4}[0-9Tt:.,WZz +-]{1,36}"
+MOMENT = r"[0-9]{1,15}|[0-9]{4}[0-9Tt:.,WZz +-]{1,36}"
 """The characters of what an instant may be, for the document; what they mean is checked."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
-_FORM = re.compile(INSTANT, re.ASCII)
+_FORM = re.compile(MOMENT, re.ASCII)
 
 
 _PREFIX = "filter["
@@ -91,20 +91,20 @@ class Ids(fields.Field[list[int]]):
         return [number for number in ids if number is not None]
 
 
-class Instant(fields.Field[datetime]):
+class Moment(fields.Field[datetime]):
     """ISO 8601 with a zone, or milliseconds since 1970. Always with a zone, in UTC."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
         try:
-            return parse_instant(str(value))
+            return parse_moment(str(value))
         except (ValueError, OverflowError):
             raise ValidationError(
                 "must be an instant in ISO 8601 with a zone, such as 2026-11-21T10:00:00Z, or milliseconds since 1970"
             ) from None
 
 
-def parse_instant(text: str) -> datetime:
-    """What `Instant` takes. Raises ValueError or OverflowError for anything else.
+def parse_moment(text: str) -> datetime:
+    """What `Moment` takes. Raises ValueError or OverflowError for anything else.
 
     A plus that nobody has percent-encoded arrives as a blank, and is taken for what it was.
     """

@@ -12,7 +12,7 @@ from typing import Any
 from marshmallow import fields
 
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
-from schemas.filters import INSTANT, MOST_ALTERNATIVES, WORD, Ids, Instant, Words
+from schemas.filters import MOMENT, MOST_ALTERNATIVES, WORD, Ids, Moment, Words
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
@@ -85,7 +85,7 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Uri: lambda field: {**_text(field), "format": "uri"},
     Words: _words,
     Ids: lambda _: {"type": "string", "pattern": _several("[1-9][0-9]{0,18}")},
-    Instant: lambda _: {"type": "string", "pattern": f"^(?:{INSTANT})$"},
+    Moment: lambda _: {"type": "string", "pattern": f"^(?:{MOMENT})$"},
     Mapped: lambda _: {"type": "object"},
     TriggerFilter: lambda _: _TRIGGER_FILTER,
     Anything: lambda _: {"type": ["string", "number", "boolean", "object", "array", "null"]},

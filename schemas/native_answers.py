@@ -168,11 +168,34 @@ _AuditEvent = answer(
     },
 )
 
+_Company = answer(
+    "company",
+    {
+        "id": fields.Integer(),
+        "name": fields.String(),
+        "runner_url": fields.String(allow_none=True),
+        "limits": fields.Nested(
+            answer(
+                "limits",
+                {
+                    "requests_per_minute": fields.Integer(allow_none=True, metadata={"minimum": 1}),
+                    "letters_per_day": number(),
+                },
+            )
+        ),
+        "created_at": dated(),
+    },
+)
+
+_WebhookSecret = answer("webhookSecret", {"id": fields.Integer(), "secret": fields.String(), "created_at": dated()})
+
 Job = _data("jobDocument", _Job)
 Jobs = _page("jobs", _Job)
 Items = _page("items", _Item)
 TrashEntries = _page("trash", _TrashEntry)
 AuditEvents = _page("auditEvents", _AuditEvent)
+Company = _data("companyDocument", _Company)
+WebhookSecrets = _page("webhookSecrets", _WebhookSecret)
 Restored = _data("restored", answer("restoredVersion", {"version_id": fields.Integer(), "hex_id": HexId()}))
 DeletedStorages = _page("storageTrash", _DeletedStorage)
 StorageRestored = _data("storageRestored", answer("restoredStorage", {"keys_count": number(), "replaced": number()}))

@@ -31,7 +31,7 @@ from service.told import Shape
 _TITLES = {
     Dialect.LOSANT: ("Penstock: flows and versions", "The part of Losant's API that Penstock serves."),
     Dialect.NATIVE: (
-        "Penstock: logging in, jobs, trash and audit trail",
+        "Penstock: logging in, jobs, trash, the company and its audit trail",
         "How to log in, and what neither vendor's API has.",
     ),
 }

@@ -15,6 +15,7 @@ from schemas import lists
 from schemas import logins as login_shapes
 from schemas import losant as shapes
 from schemas.audit import AuditEventsQuery
+from schemas.companies import CompanyPut
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
@@ -27,6 +28,7 @@ from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.dialects.patchworks import login as patchworks_login
 from service.native import audit as native_audit
+from service.native import company as native_company
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -221,6 +223,17 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", "/api/v1/audit-events", native_audit.list_events, _N, None, 200, AuditEventsQuery,
+        role=Role.ADMINISTRATOR, for_people=True,
+    ),
+    Route(
+        "GET", "/api/v1/company", native_company.read_company, _N, None, 200, role=Role.READ_ONLY, for_people=True
+    ),
+    Route(
+        "PUT", "/api/v1/company", native_company.change_company, _N, None, 200, body=CompanyPut, role=Role.MANAGER,
+        for_people=True,
+    ),
+    Route(
+        "GET", "/api/v1/company/webhook-secrets", native_company.list_secrets, _N, None, 200, job_shapes.PageQuery,
         role=Role.ADMINISTRATOR, for_people=True,
     ),
 )  # fmt: skip

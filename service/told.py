@@ -33,6 +33,7 @@ from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import login as patchworks_login
 from service.native import audit as native_audit
+from service.native import company as native_company
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -128,6 +129,11 @@ TOLD: dict[RouteHandler, Told] = {
     native_audit.list_events: Told(
         "Reads the audit trail, newest first", native_answers.AuditEvents, native_jobs.NDJSON, refuses=(NotAllowed,)
     ),
+    native_company.read_company: Told("Reads the company of whoever asks", native_answers.Company, gives=_TAG),
+    native_company.change_company: Told(
+        "Says where a company's flows run", native_answers.Company, reads=_GUARD, gives=_TAG
+    ),
+    native_company.list_secrets: Told("Shows what signs callbacks and runs", native_answers.WebhookSecrets),
     patchworks_login.log_in_user: Told(
         "Gives a user a login token", login_answers.LoggedIn, refuses=(LoginFailed, TooManyRequests)
     ),

@@ -63,9 +63,12 @@ CREATE TABLE companies (
     name text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     rate_limit integer,
+    runner_url text,
+    revision integer NOT NULL DEFAULT 1,
     CONSTRAINT companies_pkey PRIMARY KEY (id),
     CONSTRAINT companies_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT companies_rate_limit_range CHECK (((rate_limit >= 0) AND (rate_limit <= 1000000)))
+    CONSTRAINT companies_rate_limit_range CHECK (((rate_limit >= 0) AND (rate_limit <= 1000000))),
+    CONSTRAINT companies_runner_url_length CHECK ((char_length(runner_url) <= 1024))
 );
 
 CREATE TABLE deleted_flows (

@@ -32,6 +32,9 @@ LEAST = {
     "GET /api/v1/flows/{flow}/storage/trash": Role.READ_ONLY,
     "POST /api/v1/flows/{flow}/storage/trash/{entry}/restore": Role.MANAGER,
     "GET /api/v1/audit-events": Role.ADMINISTRATOR,
+    "GET /api/v1/company": Role.READ_ONLY,
+    "PUT /api/v1/company": Role.MANAGER,
+    "GET /api/v1/company/webhook-secrets": Role.ADMINISTRATOR,
 }
 """The least role of each route, said here once more on its own: anybody reads but what is secret, only some change."""
 
@@ -122,16 +125,18 @@ async def test_another_company_is_unknown_to_its_kin_too(
     owned = await arrange(route, owner)
     caller = ground.anonymous.as_(cast.others[who].credential)
     owners = ground.anonymous.as_(cast.others[name].credential)
-    async with unchanged(ground.database):
-        answer = await ask(caller, route, owned)
-        unknown = await ask(caller, route, owned, **{name: UNKNOWN[name] for name in names_of(route)})
     if names_of(route):
+        async with unchanged(ground.database):
+            answer = await ask(caller, route, owned)
+            unknown = await ask(caller, route, owned, **{name: UNKNOWN[name] for name in names_of(route)})
         assert (answer.status, answer.raw) == (404, unknown.raw)
     else:
         await tenant_job(owner)
-        seen, theirs = [await listed(api, route) for api in (caller, owners)]
+        theirs = await shown(owners, route)
+        seen = await shown(caller, route, owned)
         assert theirs
-        assert not seen & theirs, "a list shows the caller's own and nothing else"
+        assert not seen.keys() & theirs.keys(), "a list shows the caller's own and nothing else"
+        assert await shown(owners, route) == theirs, "what the caller changes is its own"
     assert (await ask(owners, route, owned)).status == route.success
 
 
@@ -139,9 +144,12 @@ async def tenant_job(tenant: Tenant) -> None:
     await tenant.ask_deletion(await tenant.make_flow())
 
 
-async def listed(api: Api, route: Route) -> set[str]:
-    """The ids of the newest things a list shows."""
-    return {row["id"] for row in (await ask(api, route, Arranged({}))).json["data"]}
+async def shown(api: Api, route: Route, arranged: Arranged | None = None) -> dict[str, object]:
+    """By id, what an address shows of the company that asks; with `arranged`, after what that changes."""
+    if arranged is not None:
+        assert (await ask(api, route, arranged)).status == route.success
+    data = (await api.get(route.path)).json["data"]
+    return {row["id"]: row for row in (data if isinstance(data, list) else [data])}
 
 
 @every_route_for_applications

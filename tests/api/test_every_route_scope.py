@@ -52,6 +52,9 @@ POST   N/flows/{flow}/trash/{entry}/restore             flowVersions.post       
 GET    N/flows/{flow}/storage/trash                     flow.getStorageEntries          R
 POST   N/flows/{flow}/storage/trash/{entry}/restore     flow.setStorageEntry            W
 GET    N/audit-events                                   nothing                         -
+GET    N/company                                        nothing                         -
+PUT    N/company                                        nothing                         -
+GET    N/company/webhook-secrets                        nothing                         -
 """
 """Method, address, what a token needs, and whether that reads or writes.
 

@@ -20,6 +20,7 @@ from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
     access,
     audit,
+    companies,
     custom_nodes,
     deletions,
     flows,
@@ -40,7 +41,8 @@ from tests.support.people import ISSUING, client_token, make_client, make_person
 from tests.support.tenants import KEEP, SECRET, Tenant
 
 MODULES: tuple[ModuleType, ...] = (
-    access, audit, custom_nodes, deletions, flows, jobs, logins, people, results, storage, stories, undo, versions,
+    access, audit, companies, custom_nodes, deletions, flows, jobs, logins, people, results, storage, stories, undo,
+    versions,
 )  # fmt: skip
 
 READING = {
@@ -48,8 +50,8 @@ READING = {
     "find_default_application", "find_job", "find_user", "knows_password",
     "list_application_jobs", "list_applications", "list_clients", "list_companies",
     "list_deleted_storage", "list_events", "list_flows", "list_jobs", "list_keys", "list_palette",
-    "list_recent_jobs", "list_signing_keys", "list_tokens", "list_trash", "list_users", "preview_deletion",
-    "read_application_job", "read_events", "read_flow", "read_job",
+    "list_recent_jobs", "list_signing_keys", "list_tokens", "list_trash", "list_users", "list_webhook_secrets",
+    "preview_deletion", "read_application_job", "read_company", "read_events", "read_flow", "read_job",
     "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
@@ -264,6 +266,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "set_rate_limit": (
         lambda scene: access.set_rate_limit(scene.owner, scene.tenant.database, 9),
         "company.rate_limit",
+    ),
+    "set_runner": (
+        lambda scene: companies.set_runner(scene.tenant.principal, scene.tenant.database, "https://runner.example"),
+        "company.runner",
     ),
     "create_user": (lambda scene: make_user(scene.tenant), "user.create"),
     "set_password": (
