@@ -183,21 +183,23 @@ async def test_claiming_staged_jobs_does_not_read_the_ended_ones(database: Datab
     assert rows_touched(text) <= 20, text
 
 
-@pytest.mark.parametrize("name", ["next_delivery_in", "find_expired_leases", "find_undelivered"])
+@pytest.mark.parametrize(
+    "name", ["deliveries.next_delivery_in", "jobs.find_expired_leases", "deliveries.find_undelivered"]
+)
 async def test_the_loops_do_not_read_the_ended_jobs(database: Database, crowded: tuple[int, int], name: str) -> None:
     arguments: dict[str, tuple[object, ...]] = {
-        "next_delivery_in": (),
-        "find_expired_leases": (100,),
-        "find_undelivered": (timedelta(seconds=3), 100),
+        "deliveries.next_delivery_in": (),
+        "jobs.find_expired_leases": (100,),
+        "deliveries.find_undelivered": (timedelta(seconds=3), 100),
     }
-    text = await plan(database, query(f"jobs.{name}"), *arguments[name])
+    text = await plan(database, query(name), *arguments[name])
     assert "Seq Scan on jobs" not in text, text
 
 
 async def test_a_control_without_the_index_reads_everything(database: Database, crowded: tuple[int, int]) -> None:
     async with database.connection() as connection:
         await connection.execute("DROP INDEX jobs_staged_index")
-    text = await plan(database, query("jobs.next_delivery_in"))
+    text = await plan(database, query("deliveries.next_delivery_in"))
     assert "Seq Scan on jobs" in text, text
 
 
