@@ -27,12 +27,10 @@ WORD = rf"[A-Za-z0-9_.-]{{1,{MOST_WORD}}}"
 MOMENT = r"[0-9]{1,15}|[0-9]{4}[0-9Tt:.,WZz +-]{1,36}"
 """The characters of what an instant may be, for the document; what they mean is checked."""
 
+_PREFIX = "filter["
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _FORM = re.compile(MOMENT, re.ASCII)
-
-
-_PREFIX = "filter["
 
 
 class FilteredQuery(Query):
