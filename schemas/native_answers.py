@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from core.domain.access import ActorType
 from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
 from core.domain.schedules import CalendarWarning
 from core.domain.stored_schedules import OverlapPolicy
-from schemas.answers import Fields, answer, dated, listed, number, one_of
+from schemas.answers import Fields, answer, dated, keyed, listed, number, one_of
 from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
 
@@ -21,6 +22,10 @@ def _data(name: str, shape: type[Schema]) -> type[Schema]:
 
 def _page(name: str, row: type[Schema]) -> type[Schema]:
     return answer(name, {"data": listed(row), "meta": fields.Nested(_Meta), "links": fields.Nested(_Neighbours)})
+
+
+def _digest() -> fields.Field[str]:
+    return fields.String(allow_none=True, metadata={"pattern": "^[0-9a-f]{64}$"})
 
 
 def _link() -> fields.Field[str]:
@@ -148,10 +153,51 @@ _DeletedStorage = answer(
     },
 )
 
+_AuditEvent = answer(
+    "auditEvent",
+    {
+        "id": fields.Integer(),
+        "at": dated(),
+        "actor_type": one_of(*ActorType),
+        "actor_id": fields.Integer(allow_none=True),
+        "remote": fields.String(allow_none=True),
+        "action": fields.String(),
+        "subject_type": fields.String(),
+        "subject_id": fields.Integer(),
+        "before_digest": _digest(),
+        "after_digest": _digest(),
+        "details": fields.Nested(keyed("auditDetails")),
+    },
+)
+
+_Company = answer(
+    "company",
+    {
+        "id": fields.Integer(),
+        "name": fields.String(),
+        "runner_url": fields.String(allow_none=True),
+        "limits": fields.Nested(
+            answer(
+                "limits",
+                {
+                    "requests_per_minute": fields.Integer(allow_none=True, metadata={"minimum": 1}),
+                    "letters_per_day": number(),
+                },
+            )
+        ),
+        "created_at": dated(),
+    },
+)
+
+_WebhookSecret = answer("webhookSecret", {"id": fields.Integer(), "secret": fields.String(), "created_at": dated()})
+
 Job = _data("jobDocument", _Job)
 Jobs = _page("jobs", _Job)
 Items = _page("items", _Item)
 TrashEntries = _page("trash", _TrashEntry)
+AuditEvents = _page("auditEvents", _AuditEvent)
+Company = _data("companyDocument", _Company)
+WebhookSecrets = _page("webhookSecrets", _WebhookSecret)
 Restored = _data("restored", answer("restoredVersion", {"version_id": fields.Integer(), "hex_id": HexId()}))
 DeletedStorages = _page("storageTrash", _DeletedStorage)
 StorageRestored = _data("storageRestored", answer("restoredStorage", {"keys_count": number(), "replaced": number()}))

@@ -187,11 +187,16 @@ async def _count(request: web.Request, service: Service, principal: Principal) -
 
 
 def _admit(route: Route, principal: Principal, request: web.Request) -> None:
-    """A token opens its own application only; another's answers like an unknown one. Whoever has a role needs one."""
+    """A token opens its own application only; another's answers like an unknown one. Whoever has a role needs one.
+
+    Nothing that is about the whole company is open to a token.
+    """
     if principal.role is not None:
         assert route.role is not None, "a route that lets people in says whom"
         require_role(principal, route.role)
         return
+    if route.for_people:
+        raise Forbidden
     if "applicationId" in request.match_info and _application(request) != principal.application_id:
         raise NotFound(APPLICATION_UNKNOWN)
     if route.need and not admits(principal.scopes, route.need):

@@ -30,7 +30,10 @@ from service.told import Shape
 
 _TITLES = {
     Dialect.LOSANT: ("Penstock: flows and versions", "The part of Losant's API that Penstock serves."),
-    Dialect.NATIVE: ("Penstock: logging in, jobs and trash", "How to log in, and what neither vendor's API has."),
+    Dialect.NATIVE: (
+        "Penstock: logging in, jobs, trash, the company and its audit trail",
+        "How to log in, and what neither vendor's API has.",
+    ),
 }
 
 DOCUMENTED = tuple(_TITLES)
@@ -156,7 +159,9 @@ def _security(route: Route) -> list[Json]:
     if route.is_open:
         return []
     taken = {"token": [route.need.scope] if route.need else [], "login": [str(route.role)] if route.role else []}
-    return [{scheme: taken.get(scheme, [])} for scheme in _SECURITY[route.dialect]]
+    refused = {"token": route.for_people, "key": not route.takes_keys}
+    schemes = [scheme for scheme in _SECURITY[route.dialect] if not refused.get(scheme)]
+    return [{scheme: taken.get(scheme, [])} for scheme in schemes]
 
 
 def _names(route: Route) -> tuple[str, str]:

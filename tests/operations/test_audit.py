@@ -19,6 +19,8 @@ from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
     access,
+    audit,
+    companies,
     custom_nodes,
     deletions,
     flows,
@@ -40,7 +42,7 @@ from tests.support.people import ISSUING, client_token, make_client, make_person
 from tests.support.tenants import KEEP, SECRET, Tenant
 
 MODULES: tuple[ModuleType, ...] = (
-    access, custom_nodes, deletions, flows, jobs, logins, people, results, schedules, storage,
+    access, audit, companies, custom_nodes, deletions, flows, jobs, logins, people, results, schedules, storage,
     stories, undo, versions,
 )  # fmt: skip
 
@@ -48,9 +50,10 @@ READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
     "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
     "list_applications", "list_clients", "list_companies",
-    "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
+    "list_deleted_storage", "list_events", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
-    "preview_deletion", "preview_schedule", "read_job",
+    "list_webhook_secrets",
+    "preview_deletion", "preview_schedule", "read_company", "read_events", "read_job",
     "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
@@ -281,6 +284,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "set_rate_limit": (
         lambda scene: access.set_rate_limit(scene.owner, scene.tenant.database, 9),
         "company.rate_limit",
+    ),
+    "set_runner": (
+        lambda scene: companies.set_runner(scene.tenant.principal, scene.tenant.database, "https://runner.example"),
+        "company.runner",
     ),
     "create_user": (lambda scene: make_user(scene.tenant), "user.create"),
     "set_password": (

@@ -31,6 +31,8 @@ from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.native import audit as native_audit
+from service.native import company as native_company
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -233,6 +235,10 @@ async def _nothing(_: Tenant) -> Arranged:
     return Arranged({})
 
 
+async def _runner(_: Tenant) -> Arranged:
+    return Arranged({}, {"runner_url": f"https://runner.example/{next(_numbers)}"})
+
+
 async def _somebody(tenant: Tenant) -> User:
     """The company's one person of this name, made where there is none: a password takes a while to hash."""
     email = f"somebody@company{tenant.company_id}.example"
@@ -316,4 +322,8 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     patchworks_schedules.change_schedule: _schedule_change,
     patchworks_schedules.delete_schedule: _schedule,
     patchworks_schedules.preview_schedule: _previewed,
+    native_audit.list_events: _nothing,
+    native_company.read_company: _nothing,
+    native_company.change_company: _runner,
+    native_company.list_secrets: _nothing,
 }
