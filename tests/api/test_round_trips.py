@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 
+import orjson
 import pytest
 
 from core.domain.templates import Form, Hole, Template
 from core.operations import versions
 from core.settings import Settings
 from core.store.database import Database, open_database
+from schemas.lists import ContentQuery, PageQuery
 from service.app import open_service
+from service.dialects.losant import flows as losant_flows
+from service.dialects.losant import versions as losant_versions
 from service.routes import Route
 from tests.api.cases import arrange, every, send
 from tests.api.conftest import Ground
-from tests.support.api import Api, open_api
+from tests.support.api import Api, Reply, open_api
 from tests.support.statements import Census
 from tests.support.tenants import Tenant
 from tests.support.wire import Wire
+
+PLAIN = {"$and": [{"enabled": True}, {"$or": [{"version": {"$startsWith": "v"}}, {"id": None}]}]}
+"""A query that cannot take long, whatever it is asked of."""
+
+LONG = {"$or": [{"id": None}, *({"name": {"$startsWith": letter}} for letter in "abcd")]}
+"""One that may, and is stopped then."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +40,23 @@ class Watched:
     census: Census
     pooled: bool
 
-    async def ask(self, route: Route, query: str = "") -> list[str]:
-        """The statements that one request takes, on a connection that has answered such a one before."""
+    async def ask(self, route: Route, parameters: Mapping[str, str] | None = None) -> Reply:
+        """One request, on a connection that has answered such a one before; the census then tells of it alone."""
         credential = self.ground.opening(route).credential
         for _ in range(2):
             arranged = await arrange(route, self.ground.owner)
+            path = arranged.path(route, parameters)
             self.census.forget()
-            answer = await send(self.anonymous.as_(credential), route, arranged.path(route) + query, arranged.body)
+            answer = await send(self.anonymous.as_(credential), route, path, arranged.body)
             assert answer.status == route.success, answer.raw
-        return list(self.census.statements)
+        return answer
+
+    def assert_one_trip(self) -> None:
+        """For one statement that looks up the token as well."""
+        assert len(self.census.statements) == 1, self.census.statements
+        assert "open_token" in self.census.statements[0]
+        if not self.pooled:
+            assert self.census.trips == 1, "it was prepared before"
 
 
 @pytest.fixture(scope="module")
@@ -50,30 +68,59 @@ async def watched(ground: Ground) -> AsyncIterator[Watched]:
         yield Watched(ground, api, census, pooled=ground.settings.database_direct_url is not None)
 
 
-every_claim = every(lambda route: route.claims)
+def is_short(route: Route) -> bool:
+    """A palette claims only as it stands before the address of a flow, which does: it is made of several lists."""
+    return route.claims and route.handler is not losant_flows.read_palette
 
 
-@every_claim
+every_page = every(lambda route: is_short(route) and issubclass(route.query, PageQuery))
+
+
+@every(is_short)
 async def test_a_claim_is_looked_up_and_answered_by_one_statement(watched: Watched, route: Route) -> None:
-    statements = await watched.ask(route)
-    assert len(statements) == 1, statements
-    assert "open_token" in statements[0]
-    if not watched.pooled:
-        assert watched.census.trips == 1, "it was prepared before"
+    await watched.ask(route)
+    watched.assert_one_trip()
 
 
-@every(lambda route: not route.claims and not route.is_open)
+@every_page
+async def test_so_is_a_page_that_does_not_tell_how_long_the_list_is(watched: Watched, route: Route) -> None:
+    page = (await watched.ask(route, {"perPage": "1"})).json
+    assert len(page["items"]) == 1
+    watched.assert_one_trip()
+
+
+@every(lambda route: route.handler is losant_versions.list_versions)
+async def test_so_is_a_query_that_cannot_take_long(watched: Watched, route: Route) -> None:
+    await watched.ask(route, {"query": orjson.dumps(PLAIN).decode()})
+    watched.assert_one_trip()
+
+
+@every(lambda route: not is_short(route) and not route.is_open)
 async def test_a_control_that_asks_who_is_there_first_takes_more(watched: Watched, route: Route) -> None:
     """So that a silent line could not pass for a short talk."""
-    statements = await watched.ask(route)
-    assert len(statements) > 1, statements
-    assert watched.census.trips >= len(statements)
+    await watched.ask(route)
+    assert len(watched.census.statements) > 1
+    assert watched.census.trips >= len(watched.census.statements)
 
 
-@every(lambda route: route.claims and route.method == "GET")
-async def test_a_control_that_asks_for_more_takes_more(watched: Watched, route: Route) -> None:
-    """The very routes above, where an answer cannot come from one statement."""
-    assert len(await watched.ask(route, "?includeCustomNodes=true&filter=v*")) > 1
+@every_page
+async def test_a_control_that_may_take_long_takes_more(watched: Watched, route: Route) -> None:
+    """The very routes above, where the statement may be stopped, which takes others around it."""
+    await watched.ask(route, {"query": orjson.dumps(LONG).decode()})
+    assert len(watched.census.statements) > 1
+
+
+@every(lambda route: is_short(route) and issubclass(route.query, ContentQuery))
+async def test_a_control_that_asks_for_custom_nodes_takes_more(watched: Watched, route: Route) -> None:
+    await watched.ask(route, {"includeCustomNodes": "true"})
+    assert len(watched.census.statements) > 1
+
+
+@every(lambda route: route.handler is losant_versions.list_versions)
+async def test_a_control_that_asks_for_the_flows_own_fields_takes_two(watched: Watched, route: Route) -> None:
+    """They are decided before the versions are looked for."""
+    await watched.ask(route, {"query": '{"flowClass": "cloud"}'})
+    assert len(watched.census.statements) == 2, watched.census.statements
 
 
 # What makes the one statement cheap
