@@ -16,13 +16,13 @@ from core.domain.audit import AuditSelection
 from core.domain.documents import parse_document
 from core.domain.flows import FlowChange
 from core.domain.versions import NewVersion
-from core.operations import audit, flows
+from core.operations import audit, flows, people
 from core.store.database import Database
 from schemas.losant import SHOWN_FLOW, content_of
 from service.native.jobs import LINES, NDJSON
 from tests.support.api import Api, Reply
 from tests.support.contents import unchanged
-from tests.support.people import make_person, make_robot
+from tests.support.people import make_person, make_robot, make_user, operator
 from tests.support.tenants import Tenant
 
 PATH = "/api/v1/audit-events"
@@ -104,6 +104,34 @@ async def test_an_event_says_what_was_there_before_and_after(reader: Api, tenant
     (replaced,) = (await read(reader, action="version.replace")).json["data"]
     assert (made["before_digest"], made["after_digest"]) == (None, before.digest.hex())
     assert (replaced["before_digest"], replaced["after_digest"]) == (before.digest.hex(), after.digest.hex())
+
+
+async def test_what_became_of_a_schedule_is_found_under_its_number(reader: Api, tenant: Tenant, anonymous: Api) -> None:
+    """Also when it is gone, and with what it was."""
+    version = await tenant.make_version(await tenant.make_flow(), "v1")
+    path, manager = f"/api/v1/flow-versions/{version.id}/schedules", anonymous.as_(tenant.key)
+    made = (await manager.post(path, {"cron_string": "0 * * * *"})).json["data"]["id"]
+    await manager.send("PUT", f"{path}/{made}", {"cron_string": "5 * * * *"})
+    await manager.delete(f"{path}/{made}")
+    deleted, changed, created = (await read(reader, subject_type="schedule", subject_id=made)).json["data"]
+    assert [event["action"] for event in (created, changed, deleted)] == [
+        "schedule.create", "schedule.change", "schedule.delete",
+    ]  # fmt: skip
+    assert {event["actor_type"] for event in (created, changed, deleted)} == {"apiKey"}
+    assert changed["details"] == {
+        "version": version.id,
+        "changes": {"cron_string": {"before": "0 * * * *", "after": "5 * * * *"}},
+    }
+    assert deleted["details"]["rules"]["cron_string"] == "5 * * * *"
+
+
+async def test_what_became_of_a_person_is_found_under_theirs(reader: Api, tenant: Tenant, database: Database) -> None:
+    user = await make_user(tenant, Role.READ_ONLY)
+    await people.set_role(operator(tenant), database, user.id, Role.MANAGER)
+    await people.close_user(operator(tenant), database, user.id)
+    found = (await read(reader, subject_type="user", subject_id=user.id)).json["data"]
+    assert [event["action"] for event in found] == ["user.close", "user.role", "user.create"]
+    assert found[1]["details"] == {"role": "manager"}
 
 
 async def test_the_command_line_has_neither_a_number_nor_an_address(reader: Api) -> None:

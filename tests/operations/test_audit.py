@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import inspect
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from core.domain.access import ActorType, Principal, Role
+from core.domain.audit import AuditSelection
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
+from core.domain.languages import AUDIT_EVENTS
+from core.domain.query import Combination, Condition, Group, Operator
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
@@ -36,6 +40,8 @@ from core.operations import (
 )
 from core.operations.people import NewClient
 from core.store.database import Database
+from schemas.audit import AuditEventsQuery
+from schemas.fields import load
 from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
@@ -387,6 +393,18 @@ async def test_a_change_is_audited(tenant: Tenant, machinery: Machinery, name: s
     assert event["actor_type"] in set(ActorType)
     if event["actor_type"] == ActorType.API_TOKEN:
         assert (event["actor_id"], event["remote"]) == (tenant.token_id, "127.0.0.1")
+    assert await is_found(tenant, event)
+
+
+async def is_found(tenant: Tenant, event: Mapping[str, Any]) -> bool:
+    """Whether its company's administrators find an event by all that it says, in the words their filters take."""
+    said = {name: str(event[name]) for name in AUDIT_EVENTS if event[name] is not None}
+    asked = load(AuditEventsQuery(), {f"filter[{name}]": text for name, text in said.items()})
+    conditions = tuple(Condition(name, Operator.EQ, *asked[name]) for name in said)
+    reader = Principal(event["company_id"], ActorType.CLI, None)
+    selection = AuditSelection(Combination(Group.AND, conditions))
+    found, _ = await audit.list_events(reader, tenant.database, selection, limit=100, offset=0)
+    return event["id"] in [shown.id for shown in found]
 
 
 async def test_a_refused_change_leaves_no_event(tenant: Tenant) -> None:
