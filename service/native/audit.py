@@ -28,7 +28,7 @@ async def list_events(call: Call) -> Answer | Stream:
     found, total = await audit.list_events(
         call.principal, call.database, selection, limit=asked.limit, offset=asked.offset
     )
-    return asked.answer(call, "/audit-events", [render_event(event) for event in found], total, _filters(call))
+    return asked.answer(call, "/audit-events", [render_event(event) for event in found], total, _kept(call, asked))
 
 
 async def _lines(call: Call, selection: AuditSelection, events: list[AuditEvent]) -> AsyncIterator[bytes]:
@@ -51,10 +51,10 @@ def _condition(field: str, values: list[Any]) -> Condition:
     return Condition(field, Operator.IN, tuple(values))
 
 
-def _filters(call: Call) -> dict[str, str]:
-    """As links repeat them."""
-    given = {f"filter[{name}]": ",".join(map(str, call.query[name])) for name in AUDIT_EVENTS if name in call.query}
+def _kept(call: Call, asked: Paging) -> dict[str, str]:
+    """The filters as links repeat them, and the size of a page."""
+    kept = {f"filter[{name}]": ",".join(map(str, call.query[name])) for name in AUDIT_EVENTS if name in call.query}
     for name, word in (("since", "from"), ("until", "to")):
         if name in call.query:
-            given[f"filter[{word}]"] = str(microseconds(call.query[name]))
-    return given
+            kept[f"filter[{word}]"] = str(microseconds(call.query[name]))
+    return {**kept, "per_page": str(asked.limit)}

@@ -38,8 +38,8 @@ async def list_jobs(call: Call) -> Answer:
         offset=asked.offset,
     )
     rows = [render_job(job, call.service.settings.public_url) for job in found]
-    filters = {f"filter[{name}]": ",".join(call.query[name]) for name in ("kind", "status") if name in call.query}
-    return asked.answer(call, "/jobs", rows, total, filters)
+    kept = {f"filter[{name}]": ",".join(call.query[name]) for name in ("kind", "status") if name in call.query}
+    return asked.answer(call, "/jobs", rows, total, {**kept, "per_page": str(asked.limit)})
 
 
 async def read_job(call: Call) -> Answer:

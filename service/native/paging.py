@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,14 +25,12 @@ class Paging:
     def offset(self) -> int:
         return (self.number - 1) * self.limit
 
-    def answer(
-        self, call: Call, path: str, rows: list[Any], total: int, filters: Mapping[str, str] | None = None
-    ) -> Answer:
-        """`filters` as the links repeat them, beside the size of a page."""
+    def answer(self, call: Call, path: str, rows: list[Any], total: int, kept: dict[str, str] | None = None) -> Answer:
+        """`kept`: the rest of the query string, for the links; the page's size if nothing else."""
         return page(
             rows,
             path=f"{call.service.settings.public_url}/api/v1{path}",
-            query={**(filters or {}), "per_page": str(self.limit)},
+            query={"per_page": str(self.limit)} if kept is None else kept,
             number=self.number,
             per_page=self.limit,
             total=total,
