@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from core.domain.access import Principal, Visitor, require
-from core.domain.errors import NotFound, TooManyRequests
+from core.domain.errors import Forbidden, NotFound, TooManyRequests
 from core.domain.identifiers import parse_hex_id
 from core.operations.access import APPLICATION_UNKNOWN, note_key_use
 from service.auth import identify
@@ -17,12 +17,15 @@ from service.routes import Route
 async def admitted(route: Route, request: web.Request) -> Principal:
     """Whoever asks, looked up, counted, and allowed to do this.
 
-    Raises Unauthenticated, TooManyRequests, NotFound for another's application, and Forbidden.
+    Raises Unauthenticated, TooManyRequests, NotFound for another's application, and Forbidden, which is also for any
+    token where it is about the whole company.
     """
     service = request.app[SERVICE]
     principal = await identify(request, service, people=route.dialect.takes_people)
     if route.is_counted:
         await _count(request, service, principal)
+    if principal.role is None and route.for_people:
+        raise Forbidden
     if principal.role is None and _is_elsewhere(request, principal):
         raise NotFound(APPLICATION_UNKNOWN)
     require(principal, route.need, route.role)

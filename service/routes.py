@@ -8,7 +8,7 @@ from enum import Enum
 
 from marshmallow import Schema
 
-from core.domain.access import Need, Role
+from core.domain.access import KEY_ROLE, Need, Role
 from core.domain.errors import PenstockError
 from schemas import jobs as job_shapes
 from schemas import lists, patchworks_lists
@@ -16,6 +16,8 @@ from schemas import logins as login_shapes
 from schemas import losant as shapes
 from schemas import patchworks as patchworks_shapes
 from schemas import schedules as schedule_shapes
+from schemas.audit import AuditEventsQuery
+from schemas.companies import CompanyPut
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
@@ -30,6 +32,8 @@ from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
+from service.native import audit as native_audit
+from service.native import company as native_company
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -97,11 +101,19 @@ class Route:
     """Whether it takes no credential: it is where one gets one."""
     is_form: bool = False
     """Whether the body is a form instead of JSON."""
+    for_people: bool = False
+    """Whether it is about the whole company: a token, which is for one of its applications, is refused whatever its
+    scopes."""
 
     @property
     def is_counted(self) -> bool:
         """Whether a request counts against its company's limit; nobody knows the company of one that is open."""
         return self.dialect.is_counted and not self.is_open
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether an API key opens it."""
+        return self.dialect.takes_people and (self.role is None or KEY_ROLE.includes(self.role))
 
     @property
     def told(self) -> Told:
@@ -285,6 +297,21 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/schedules/preview", patchworks_schedules.preview_schedule, _P, _reads("flowVersion.get"), 200,
         body=schedule_shapes.SchedulePreviewPost, role=Role.READ_ONLY,
+    ),
+    Route(
+        "GET", "/api/v1/audit-events", native_audit.list_events, _N, None, 200, AuditEventsQuery,
+        role=Role.ADMINISTRATOR, for_people=True,
+    ),
+    Route(
+        "GET", "/api/v1/company", native_company.read_company, _N, None, 200, role=Role.READ_ONLY, for_people=True
+    ),
+    Route(
+        "PUT", "/api/v1/company", native_company.change_company, _N, None, 200, body=CompanyPut, role=Role.MANAGER,
+        for_people=True,
+    ),
+    Route(
+        "GET", "/api/v1/company/webhook-secrets", native_company.list_secrets, _N, None, 200, job_shapes.PageQuery,
+        role=Role.ADMINISTRATOR, for_people=True,
     ),
 )  # fmt: skip
 

@@ -63,9 +63,12 @@ CREATE TABLE companies (
     name text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     rate_limit integer,
+    runner_url text,
+    revision integer NOT NULL DEFAULT 1,
     CONSTRAINT companies_pkey PRIMARY KEY (id),
     CONSTRAINT companies_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT companies_rate_limit_range CHECK (((rate_limit >= 0) AND (rate_limit <= 1000000)))
+    CONSTRAINT companies_rate_limit_range CHECK (((rate_limit >= 0) AND (rate_limit <= 1000000))),
+    CONSTRAINT companies_runner_url_length CHECK ((char_length(runner_url) <= 1024))
 );
 
 CREATE TABLE deleted_flows (
@@ -445,7 +448,8 @@ CREATE INDEX application_tokens_application_index ON application_tokens USING bt
 CREATE INDEX application_tokens_company_index ON application_tokens USING btree (company_id);
 CREATE INDEX applications_company_index ON applications USING btree (company_id);
 CREATE UNIQUE INDEX applications_one_default ON applications USING btree (company_id) WHERE is_default;
-CREATE INDEX audit_events_company_index ON audit_events USING btree (company_id, id);
+CREATE INDEX audit_events_subject_index ON audit_events USING btree (company_id, subject_type COLLATE "C", subject_id, at, id);
+CREATE INDEX audit_events_time_index ON audit_events USING btree (company_id, at, id);
 CREATE INDEX companies_parent_index ON companies USING btree (parent_id);
 CREATE INDEX deleted_flows_company_index ON deleted_flows USING btree (company_id);
 CREATE INDEX deleted_flows_job_index ON deleted_flows USING btree (job_id);

@@ -74,7 +74,7 @@ async def send(
 
 async def assert_open(ground: Ground, route: Route, arranged: Arranged) -> None:
     """The control of every refusal: the owner's own request, with nothing wrong in it, succeeds."""
-    answer = await ask(ground.api, route, arranged)
+    answer = await ask(ground.opening(route), route, arranged)
     assert answer.status == route.success, answer.raw
 
 

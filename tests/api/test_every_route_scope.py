@@ -68,11 +68,16 @@ POST   N/flow-versions/{flow_version}/schedules         flowVersion.patch       
 PUT    N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 DELETE N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 POST   N/schedules/preview                              flowVersion.get                 R
+GET    N/audit-events                                   nothing                         -
+GET    N/company                                        nothing                         -
+PUT    N/company                                        nothing                         -
+GET    N/company/webhook-secrets                        nothing                         -
 """
 """Method, address, what a token needs, and whether that reads or writes.
 
 The first part is Losant's endpoint table, with operations that are not served yet; the second says what a token may
-use of ours. Whatever is about jobs is open to whoever may enqueue a deletion, of versions or of a flow.
+use of ours. Whatever is about jobs is open to whoever may enqueue a deletion, of versions or of a flow; what is about
+the whole company is open to no token.
 """
 
 NEEDS = {
@@ -97,6 +102,8 @@ ASKED = sorted(
 def opening(route: Route) -> set[str]:
     """Every scope that opens a route, by the table above and by this rule."""
     operation, kind = NEEDS[route.method, route.path]
+    if operation == "nothing":
+        return set()
     named = DELETIONS if operation == "deleting" else (operation,)
     opens = {*named, *(f"{name.split('.')[0]}.*" for name in named)}
     opens |= {*EVERYTHING, *(f"{name}.bounded" for name in EVERYTHING)}
@@ -150,6 +157,8 @@ async def test_one_scope_among_many_that_do_not_suffices(ground: Ground, route: 
     async with unchanged(ground.database):
         answer = await ask(ground.anonymous.as_(f"Bearer {closed.secret}"), route, arranged)
     assert answer.status == 403, answer.raw
+    if not opening(route):
+        return
     opened = await ground.owner.make_token(*others, "all.User.bounded")
     answer = await ask(ground.anonymous.as_(f"Bearer {opened.secret}"), route, arranged)
     assert answer.status == route.success, answer.raw

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from core.domain.jobs import ClaimedJob, JobStatus
 from core.operations import deletions
 from core.operations.deletions import Terms
-from core.store import job_items, jobs
+from core.store import deliveries, job_items, jobs
 from core.store.database import Connection, Database
-from core.store.jobs import Delivery, HeldJob
+from core.store.deliveries import Delivery
+from core.store.jobs import HeldJob
 from worker.mail.mailer import Letter, Mailer
 from worker.relay import LEASE
 
@@ -67,8 +68,8 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
     """The first half of a relay that tells PostgreSQL before it tells Redis."""
 
     async def work(connection: Connection) -> list[Delivery]:
-        claimed = await jobs.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10)
-        await jobs.mark_delivered(connection, claimed)
+        claimed = await deliveries.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10)
+        await deliveries.mark_delivered(connection, claimed)
         return claimed
 
     return await database.transaction(work)
@@ -77,7 +78,7 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
 async def claim_for_good(database: Database) -> None:
     """What a relay leaves that dies in between and whose claims do not run out."""
     async with database.connection() as connection:
-        claimed = await jobs.claim_staged(connection, limit=10, lease=timedelta(days=1), bulk_cap=10)
+        claimed = await deliveries.claim_staged(connection, limit=10, lease=timedelta(days=1), bulk_cap=10)
     assert claimed
 
 
