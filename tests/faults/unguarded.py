@@ -117,3 +117,9 @@ async def delete_by_id(database: Database, version_ids: list[int]) -> None:
     """A deletion that keeps only the ids of its set, and looks at nothing else."""
     async with database.connection() as connection:
         await connection.execute("DELETE FROM flow_versions WHERE id = ANY($1::bigint[])", version_ids)
+
+
+async def take_back_before_deploying(database: Database) -> None:
+    """The first half of a planned deploy that is carried out in two transactions."""
+    async with database.connection() as connection:
+        await connection.execute("UPDATE flow_versions SET deploy_at = NULL WHERE deploy_at <= clock_timestamp()")
