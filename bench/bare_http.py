@@ -46,6 +46,7 @@ def create_app(url: str | None, company_id: int) -> web.Application:
     app.router.add_get("/flows/{flow}", read_company_flow)
     app.router.add_get("/flows/{flow}/views", list_views)
     app.router.add_get("/flows/{flow}/views/{version}", read_view)
+    app.router.add_put("/flows/{flow}/versions/{version}", deploy)
     return app
 
 
@@ -121,6 +122,13 @@ async def list_views(request: web.Request) -> web.Response:
 async def read_view(request: web.Request) -> web.Response:
     at = request.match_info
     return _found(await request.app[PLAIN].view(int(at["flow"]), int(at["version"])))
+
+
+async def deploy(request: web.Request) -> web.Response:
+    at = request.match_info
+    if orjson.loads(await request.read()).get("deployed_at") is None:
+        raise web.HTTPBadRequest
+    return _found(await request.app[PLAIN].deploy(int(at["flow"]), int(at["version"])))
 
 
 def _found(row: Row | None) -> web.Response:

@@ -1,5 +1,6 @@
-"""How long a deploy takes over the Patchworks dialect: one of a kept version, over and over in the same flows, and one of
-a Draft, which leaves another Draft behind. Real HTTP requests, from a process of their own.
+"""How long a deploy takes over the Patchworks dialect: one of a kept version, over and over in the same flows, beside a
+bare server that writes the same rows; and one of a Draft, which leaves another Draft behind. Real HTTP requests, from a
+process of their own, the two servers by turns.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bench.report import Judge, median, milliseconds, print_table
 from bench.roles import running_api
 from bench.rounds import SETTLE_SECONDS
 from bench.servers import Servers
-from bench.sites import Site
+from bench.sites import Site, running_site
 from bench.tenants import Tenant, load_versions, make_tenant, write_documents
 from core.domain.contents import empty_develop
 from core.operations import access
@@ -61,36 +62,44 @@ async def measure(servers: Servers, *, smoke: bool) -> None:
             kept = await _make_kept(connection, database, tenant)
             drafts = await _make_drafts(connection, tenant, size.deploys * (size.rounds + 1))
             await connection.execute("VACUUM (ANALYZE)", timeout=SETTLE_SECONDS)
-        async with running_api(servers) as site:
-            rows = [
-                _row("a kept version", await _run(servers, site, tenant, [kept] * (size.rounds + 1), size), smoke),
-                _row("a Draft", await _run(servers, site, tenant, _portions(drafts, size.deploys), size), smoke),
-            ]
+        async with (
+            running_api(servers) as ours,
+            running_site(servers, "bare", "bench.bare_http", str(tenant.company_id)) as bare,
+        ):
+            loads = await _run(servers, tenant, ours, bare, kept, drafts, size)
         deployed = await connection.fetchval("SELECT count(*) FROM flow_versions WHERE status = 'Deployed'")
         assert deployed == FLOWS + len(drafts), f"{deployed} deployed versions in {FLOWS + len(drafts)} flows"
     finally:
         await connection.close()
+    judge = Judge(judges=not smoke)
     print_table(
         f"Deploys over {CONNECTIONS} connections, median of {size.rounds} rounds of {size.deploys:,}, ms",
         ("of", "a second", "p50", "p99", f"p99 <= {MOST_P99_SECONDS * 1000:.0f}"),
-        rows,
+        [_row(name, loads[name], judge if name == "a kept version" else None) for name in loads],
     )
 
 
 async def _run(
-    servers: Servers, site: Site, tenant: Tenant, rounds: Sequence[Sequence[Place]], size: Size
-) -> list[Load]:
+    servers: Servers, tenant: Tenant, ours: Site, bare: Site, kept: Sequence[Place], drafts: Sequence[Place], size: Size
+) -> dict[str, list[Load]]:
     """The first round warms up."""
-    loads = []
-    for places in rounds:
-        requests = [_request(tenant, place) for place in places]
-        loads.append(await send(servers, site.port, requests, connections=CONNECTIONS, status=200, count=size.deploys))
-    return loads[1:]
+    portions = [drafts[first : first + size.deploys] for first in range(0, len(drafts), size.deploys)]
+    loads: dict[str, list[Load]] = {"a kept version": [], "the same, bare": [], "a Draft": []}
+    for portion in portions:
+        for name, site, prefix, places in (
+            ("a kept version", ours, "/api/v1", kept),
+            ("the same, bare", bare, "", kept),
+            ("a Draft", ours, "/api/v1", portion),
+        ):
+            requests = [_request(tenant, prefix, place) for place in places]
+            load = await send(servers, site.port, requests, connections=CONNECTIONS, status=200, count=size.deploys)
+            loads[name].append(load)
+    return {name: found[1:] for name, found in loads.items()}
 
 
-def _request(tenant: Tenant, place: Place) -> bytes:
+def _request(tenant: Tenant, prefix: str, place: Place) -> bytes:
     head = [
-        f"PUT /api/v1/flows/{place.flow_id}/versions/{place.version_id} HTTP/1.1",
+        f"PUT {prefix}/flows/{place.flow_id}/versions/{place.version_id} HTTP/1.1",
         "Host: bench",
         f"Authorization: {tenant.key}",
         "Content-Type: application/json",
@@ -99,18 +108,14 @@ def _request(tenant: Tenant, place: Place) -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + BODY
 
 
-def _portions(places: Sequence[Place], size: int) -> list[Sequence[Place]]:
-    return [places[first : first + size] for first in range(0, len(places), size)]
-
-
-def _row(name: str, loads: Sequence[Load], smoke: bool) -> tuple[str, ...]:
+def _row(name: str, loads: Sequence[Load], judge: Judge | None) -> tuple[str, ...]:
     late = median([load.p99_seconds for load in loads])
     return (
         name,
         f"{median([load.rate for load in loads]):,.0f}",
         milliseconds(median([load.p50_seconds for load in loads])),
         milliseconds(late),
-        Judge(judges=not smoke)(late <= MOST_P99_SECONDS),
+        "" if judge is None else judge(late <= MOST_P99_SECONDS),
     )
 
 

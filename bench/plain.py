@@ -123,6 +123,29 @@ ORDER BY i.id DESC
 LIMIT $2 OFFSET $3
 """
 _COUNT_ITEMS = "SELECT count(*) FROM marketplace_items i WHERE i.company_id = $1"
+_LOCK = "SELECT FROM flows WHERE id = $2 AND company_id = $1 AND removing_since IS NULL FOR NO KEY UPDATE"
+_DEMOTE = """
+WITH v AS (
+    UPDATE flow_versions
+    SET status = 'Inactive', deployed_at = NULL, revision = revision + 1, updated_at = clock_timestamp()
+    WHERE flow_id = $2 AND company_id = $1 AND status = 'Deployed'
+    RETURNING id, digest
+)
+INSERT INTO audit_events (company_id, actor_type, action, subject_type, subject_id, before_digest)
+SELECT $1, 'cli', 'version.undeploy', 'version', id, digest FROM v
+"""
+_PROMOTE = """
+WITH v AS (
+    UPDATE flow_versions
+    SET status = 'Deployed', deployed_at = clock_timestamp(), last_deployed_at = clock_timestamp(),
+        revision = revision + 1, updated_at = clock_timestamp()
+    WHERE id = $3 AND flow_id = $2 AND company_id = $1 AND status = 'Inactive'
+    RETURNING id, digest
+)
+INSERT INTO audit_events (company_id, actor_type, action, subject_type, subject_id, after_digest)
+SELECT $1, 'cli', 'version.deploy', 'version', id, digest FROM v
+"""
+_TOUCH = "UPDATE flows SET revision = revision + 1, updated_at = clock_timestamp() WHERE id = $2 AND company_id = $1"
 
 _JOBS = """
 jobs j WHERE j.company_id = $1 AND j.application_id = $2 AND j.parent_id IS NULL
@@ -228,6 +251,15 @@ class Plain:
             return await connection.fetchrow(
                 _INSERT, self._company_id, flow_id, name, enabled, notes, body.decode(), digest
             )
+
+    async def deploy(self, flow_id: int, version_id: int) -> Row | None:
+        """The version as it is then; one transaction, with an audit event for it and one for what was deployed."""
+        async with self._door, self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_LOCK, self._company_id, flow_id)
+            await connection.execute(_DEMOTE, self._company_id, flow_id)
+            await connection.execute(_PROMOTE, self._company_id, flow_id, version_id)
+            await connection.execute(_TOUCH, self._company_id, flow_id)
+            return await connection.fetchrow(_ONE_VIEWED, self._company_id, flow_id, version_id)
 
 
 @asynccontextmanager

@@ -14,9 +14,10 @@ from cli.errors import StartError
 from cli.showing import ID, say, show
 from cli.target import operator, with_database
 from core.domain.access import ENQUEUES, admits
+from core.domain.audit import AuditSelection
 from core.domain.identifiers import hex_id
 from core.domain.scopes import SCOPES
-from core.operations import access
+from core.operations import access, audit
 from core.operations.stories import read_webhook_secrets
 from core.settings import Settings
 from core.store.database import Database
@@ -218,6 +219,18 @@ def webhook_secret(company: int, new: bool) -> None:
         raise StartError(f"There is no company {company}.")
     for secret in found:
         click.echo(secret)
+
+
+@admin.command("audit")
+@click.argument("company", type=ID)
+@click.option("--last", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many events.")
+def list_audit_events(company: int, last: int) -> None:
+    """List what was done in a company, newest first."""
+    found, _ = with_database(
+        lambda database, _: audit.list_events(operator(company), database, AuditSelection(), limit=last, offset=0)
+    )
+    columns = ("id", "at", "actor_type", "actor_id", "remote", "action", "subject_type", "subject_id")
+    show(({column: getattr(event, column) for column in columns} for event in found), *columns)
 
 
 admin.add_command(user)

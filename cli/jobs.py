@@ -133,6 +133,8 @@ def story_of(job: Job) -> Table:
         table.add_row("items", f"{job.total} {found}, {job.removed} {done}, {job.failed} failed")
         for reason, count in sorted(job.reasons.items()):
             table.add_row("", f"{count} {reason}")
+    for name, value in sorted((job.outcome or {}).items()):
+        table.add_row(name, str(value))
     if job.error_code:
         table.add_row("error", f"{job.error_code}: {job.error_message}")
     table.add_row("accepted", _time(job.created_at))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, SHOWN_KINDS, Job, JobItem, JobKind, Notification
+from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, SHOWN_KINDS, Job, JobItem, JobKind, JobStatus, Notification
 from core.domain.storage import DeletedStorage
 from core.domain.versions import TrashEntry
-from schemas.fields import Count, Query, Text, microseconds
+from schemas.fields import Count, Query, microseconds
+from schemas.filters import FilteredQuery, Words
 
 MOST_PAGE = 100
 
@@ -19,9 +20,9 @@ class PageQuery(Query):
     per_page = Count(least=1, most=999_999_999, load_default=15)
 
 
-class JobsQuery(PageQuery):
-    status = Text(most=200, data_key="filter[status]")
-    kind = Text(most=200, data_key="filter[kind]")
+class JobsQuery(FilteredQuery, PageQuery):
+    status = Words(*JobStatus, data_key="filter[status]")
+    kind = Words(*JobKind, data_key="filter[kind]")
 
 
 def render_job(job: Job, public_url: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from core.domain.access import ActorType
 from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
-from schemas.answers import Fields, answer, dated, listed, number, one_of
+from schemas.answers import Fields, answer, dated, keyed, listed, number, one_of
 from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
 
@@ -21,6 +22,10 @@ def data_of(name: str, shape: type[Schema]) -> type[Schema]:
 def page_of(name: str, row: type[Schema]) -> type[Schema]:
     """A page of a list."""
     return answer(name, {"data": listed(row), "meta": fields.Nested(_Meta), "links": fields.Nested(_Neighbours)})
+
+
+def _digest() -> fields.Field[str]:
+    return fields.String(allow_none=True, metadata={"pattern": "^[0-9a-f]{64}$"})
 
 
 def _link() -> fields.Field[str]:
@@ -154,10 +159,51 @@ _DeletedStorage = answer(
     },
 )
 
+_AuditEvent = answer(
+    "auditEvent",
+    {
+        "id": fields.Integer(),
+        "at": dated(),
+        "actor_type": one_of(*ActorType),
+        "actor_id": fields.Integer(allow_none=True),
+        "remote": fields.String(allow_none=True),
+        "action": fields.String(),
+        "subject_type": fields.String(),
+        "subject_id": fields.Integer(),
+        "before_digest": _digest(),
+        "after_digest": _digest(),
+        "details": fields.Nested(keyed("auditDetails")),
+    },
+)
+
+_Company = answer(
+    "company",
+    {
+        "id": fields.Integer(),
+        "name": fields.String(),
+        "runner_url": fields.String(allow_none=True),
+        "limits": fields.Nested(
+            answer(
+                "limits",
+                {
+                    "requests_per_minute": fields.Integer(allow_none=True, metadata={"minimum": 1}),
+                    "letters_per_day": number(),
+                },
+            )
+        ),
+        "created_at": dated(),
+    },
+)
+
+_WebhookSecret = answer("webhookSecret", {"id": fields.Integer(), "secret": fields.String(), "created_at": dated()})
+
 Job = data_of("jobDocument", _Job)
 Jobs = page_of("jobs", _Job)
 Items = page_of("items", _Item)
 TrashEntries = page_of("trash", _TrashEntry)
+AuditEvents = page_of("auditEvents", _AuditEvent)
+Company = data_of("companyDocument", _Company)
+WebhookSecrets = page_of("webhookSecrets", _WebhookSecret)
 Restored = data_of("restored", answer("restoredVersion", {"version_id": fields.Integer(), "hex_id": HexId()}))
 DeletedStorages = page_of("storageTrash", _DeletedStorage)
 StorageRestored = data_of("storageRestored", answer("restoredStorage", {"keys_count": number(), "replaced": number()}))

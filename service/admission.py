@@ -17,13 +17,14 @@ from service.routes import Route
 async def admitted(route: Route, request: web.Request) -> Principal:
     """Whoever asks, looked up, counted, and allowed to do this.
 
-    Raises Unauthenticated, TooManyRequests, NotFound for another's application, and Forbidden.
+    Raises Unauthenticated, TooManyRequests, NotFound for another's application, and Forbidden, which is also for any
+    token where it is about the whole company.
     """
     service = request.app[SERVICE]
     principal = await identify(request, service, people=route.dialect.takes_people)
     if route.is_counted:
         await _count(request, service, principal)
-    if route.people_only:
+    if route.for_people:
         require_somebody(principal)
     if principal.role is None and _is_elsewhere(request, principal):
         raise NotFound(APPLICATION_UNKNOWN)

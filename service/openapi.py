@@ -34,7 +34,7 @@ _TITLES = {
         "Penstock: flows and their versions",
         "The part of the Patchworks Core API that Penstock serves, and how to log in.",
     ),
-    Dialect.NATIVE: ("Penstock: jobs and trash", "What neither vendor's API has."),
+    Dialect.NATIVE: ("Penstock: jobs, trash, the company and its audit trail", "What neither vendor's API has."),
 }
 
 DOCUMENTED = tuple(_TITLES)
@@ -170,8 +170,9 @@ def _security(route: Route) -> list[Json]:
     """What opens a route, each by itself, with the scope or the role it takes."""
     if route.is_open:
         return []
-    schemes = {name: None for name in _SECURITY[route.dialect] if not (name == "token" and route.people_only)}
     taken = {"token": [route.need.scope] if route.need else [], "login": [str(route.role)] if route.role else []}
+    refused = {"token": route.for_people, "key": not route.takes_keys}
+    schemes = [scheme for scheme in _SECURITY[route.dialect] if not refused.get(scheme)]
     return [{scheme: taken.get(scheme, [])} for scheme in schemes]
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 
 from marshmallow import Schema
 
-from core.domain.access import Need, Role
+from core.domain.access import KEY_ROLE, Need, Role
 from core.domain.errors import PenstockError
 from core.operations.marketplace import READING
 from schemas import jobs as job_shapes
@@ -18,6 +18,8 @@ from schemas import losant as shapes
 from schemas import marketplace as marketplace_shapes
 from schemas import patchworks as patchworks_shapes
 from schemas import schedules as schedule_shapes
+from schemas.audit import AuditEventsQuery
+from schemas.companies import CompanyPut
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
@@ -33,6 +35,8 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
+from service.native import audit as native_audit
+from service.native import company as native_company
 from service.native import jobs as native_jobs
 from service.native import marketplace as native_marketplace
 from service.native import storage as native_storage
@@ -106,13 +110,19 @@ class Route:
     """Whether the body is taken as the bytes that came, for the handler to verify before anything parses them."""
     is_optional: bool = False
     """Whether the body may be left out."""
-    people_only: bool = False
-    """Whether tokens of applications are refused: it is about the company and not about any application."""
+    for_people: bool = False
+    """Whether it is about the whole company: a token, which is for one of its applications, is refused whatever its
+    scopes."""
 
     @property
     def is_counted(self) -> bool:
         """Whether a request counts against its company's limit; nobody knows the company of one that is open."""
         return self.dialect.is_counted and not self.is_open
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether an API key opens it."""
+        return self.dialect.takes_people and (self.role is None or KEY_ROLE.includes(self.role))
 
     @property
     def told(self) -> Told:
@@ -300,32 +310,32 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST", "/api/v1/flow-versions/{flow_version}/upload", patchworks_uploads.upload_version, _P, None, 202,
-        body=marketplace_shapes.UploadPost, role=Role.ADMINISTRATOR, is_optional=True, people_only=True,
+        body=marketplace_shapes.UploadPost, role=Role.ADMINISTRATOR, is_optional=True, for_people=True,
     ),
     Route(
         "GET", "/api/v1/marketplace/flows", native_marketplace.list_items, _N, READING, 200,
-        patchworks_lists.MarketplaceQuery, claims=True, role=Role.READ_ONLY, people_only=True,
+        patchworks_lists.MarketplaceQuery, claims=True, role=Role.READ_ONLY, for_people=True,
     ),
-    Route("GET", _I, native_marketplace.read_item, _N, None, 200, role=Role.READ_ONLY, people_only=True),
+    Route("GET", _I, native_marketplace.read_item, _N, None, 200, role=Role.READ_ONLY, for_people=True),
     Route(
         "GET", f"{_I}/versions", native_marketplace.list_versions, _N, None, 200, job_shapes.PageQuery,
-        role=Role.READ_ONLY, people_only=True,
+        role=Role.READ_ONLY, for_people=True,
     ),
     Route(
         "GET", f"{_I}/artifact", native_marketplace.download_artifact, _N, None, 200, role=Role.READ_ONLY,
-        people_only=True,
+        for_people=True,
     ),
     Route(
         "POST", f"{_I}/install", native_marketplace.install_item, _N, None, 202, body=marketplace_shapes.InstallPost,
-        role=Role.MANAGER, is_optional=True, people_only=True,
+        role=Role.MANAGER, is_optional=True, for_people=True,
     ),
     Route(
         "POST", f"{_I}/yank", native_marketplace.yank_item, _N, None, 200, body=marketplace_shapes.YankPost,
-        role=Role.ADMINISTRATOR, people_only=True,
+        role=Role.ADMINISTRATOR, for_people=True,
     ),
     Route(
         "GET", "/api/v1/marketplace/log", native_marketplace.list_log, _N, None, 200,
-        patchworks_lists.MarketplaceLogQuery, role=Role.READ_ONLY, people_only=True,
+        patchworks_lists.MarketplaceLogQuery, role=Role.READ_ONLY, for_people=True,
     ),
     Route(
         "GET", f"{_F}/versions/{{version}}/export", native_transfers.export_version, _N, _reads("flowVersion.get"), 200,
@@ -335,6 +345,21 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/flows/import", native_transfers.import_flow, _N, _writes("flows.post"), 200,
         role=Role.MANAGER, is_file=True,
+    ),
+    Route(
+        "GET", "/api/v1/audit-events", native_audit.list_events, _N, None, 200, AuditEventsQuery,
+        role=Role.ADMINISTRATOR, for_people=True,
+    ),
+    Route(
+        "GET", "/api/v1/company", native_company.read_company, _N, None, 200, role=Role.READ_ONLY, for_people=True
+    ),
+    Route(
+        "PUT", "/api/v1/company", native_company.change_company, _N, None, 200, body=CompanyPut, role=Role.MANAGER,
+        for_people=True,
+    ),
+    Route(
+        "GET", "/api/v1/company/webhook-secrets", native_company.list_secrets, _N, None, 200, job_shapes.PageQuery,
+        role=Role.ADMINISTRATOR, for_people=True,
     ),
 )  # fmt: skip
 

@@ -37,6 +37,8 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
+from service.native import audit as native_audit
+from service.native import company as native_company
 from service.native import jobs as native_jobs
 from service.native import marketplace as native_marketplace
 from service.native import storage as native_storage
@@ -109,7 +111,7 @@ TOLD: dict[RouteHandler, Told] = {
     ),
     losant_jobs.list_job_logs: Told("Lists the deletions of an application", losant_answers.JobLogs),
     losant_jobs.read_job_log: Told("Reads one entry of the job log", losant_answers.JobLog, refuses=(Gone,)),
-    native_jobs.list_jobs: Told("Lists jobs, the newest first", native_answers.Jobs),
+    native_jobs.list_jobs: Told("Lists jobs, the newest first", native_answers.Jobs, refuses=(NotAllowed,)),
     native_jobs.read_job: Told(
         "Reads a job", native_answers.Job, also={304: ()}, reads=("If-None-Match",), gives=_TAG, refuses=(Gone,)
     ),
@@ -131,6 +133,14 @@ TOLD: dict[RouteHandler, Told] = {
     native_trash.restore_entry: Told(
         "Brings an entry of the trash back", native_answers.Restored, refuses=(Conflict, AlreadyExists)
     ),
+    native_audit.list_events: Told(
+        "Reads the audit trail, newest first", native_answers.AuditEvents, native_jobs.NDJSON, refuses=(NotAllowed,)
+    ),
+    native_company.read_company: Told("Reads the company of whoever asks", native_answers.Company, gives=_TAG),
+    native_company.change_company: Told(
+        "Says where a company's flows run", native_answers.Company, reads=_GUARD, gives=_TAG
+    ),
+    native_company.list_secrets: Told("Shows what signs callbacks and runs", native_answers.WebhookSecrets),
     patchworks_login.log_in_user: Told(
         "Gives a user a login token", login_answers.LoggedIn, refuses=(LoginFailed, TooManyRequests)
     ),

@@ -16,7 +16,7 @@ from core.domain.jobs import STAGED_CHANNEL
 from core.operations.deletions import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import UNREACHABLE, open_database
-from core.store.jobs import NOTIFY_CHANNEL
+from core.store.deliveries import NOTIFY_CHANNEL
 from worker.deployer import BATCH as DEPLOYED_AT_ONCE
 from worker.deployer import Deployer
 from worker.ending import end_tasks

@@ -11,9 +11,9 @@ from datetime import timedelta
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from core.store import jobs
+from core.store import deliveries
 from core.store.database import Connection, Database
-from core.store.jobs import Delivery
+from core.store.deliveries import Delivery
 from worker.transport import send
 
 BATCH = 200
@@ -39,15 +39,15 @@ class Relay:
         try:
             await send(self._redis, claimed)
         except (RedisError, OSError, TimeoutError):
-            await self._database.statement(lambda connection: jobs.release_staged(connection, claimed))
+            await self._database.statement(lambda connection: deliveries.release_staged(connection, claimed))
             raise
-        await self._database.statement(lambda connection: jobs.mark_delivered(connection, claimed))
+        await self._database.statement(lambda connection: deliveries.mark_delivered(connection, claimed))
         return len(claimed)
 
     async def due_in(self) -> float | None:
         """Seconds until something staged for later becomes due; None if nothing is."""
         async with self._database.connection() as connection:
-            return await jobs.next_delivery_in(connection)
+            return await deliveries.next_delivery_in(connection)
 
     async def _claim(self, connection: Connection) -> list[Delivery]:
-        return await jobs.claim_staged(connection, limit=BATCH, lease=LEASE, bulk_cap=BULK_CAP)
+        return await deliveries.claim_staged(connection, limit=BATCH, lease=LEASE, bulk_cap=BULK_CAP)

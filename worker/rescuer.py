@@ -9,7 +9,7 @@ from arq.connections import ArqRedis
 
 from core.operations.deletions import Terms
 from core.operations.jobs import rescue_jobs
-from core.store import jobs
+from core.store import deliveries
 from core.store.database import Connection, Database
 from worker.transport import missing
 
@@ -41,12 +41,12 @@ class Rescuer:
         """One round. Raises RedisError if Redis cannot be asked; expired leases have been seen to by then."""
         expired = await rescue_jobs(self._database, BATCH, self._terms)
         async with self._database.connection() as connection:
-            waiting = await jobs.find_undelivered(connection, older_than=FORGOTTEN_AFTER, limit=BATCH)
+            waiting = await deliveries.find_undelivered(connection, older_than=FORGOTTEN_AFTER, limit=BATCH)
         forgotten = await missing(self._redis, waiting) if waiting else []
         if forgotten:
 
             async def work(connection: Connection) -> None:
-                await jobs.stage_again(connection, forgotten)
+                await deliveries.stage_again(connection, forgotten)
 
             await self._database.transaction(work)
         return Rescued(expired, len(forgotten))

@@ -19,7 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis-py's own names
 
-from core.store.jobs import Delivery
+from core.store.deliveries import Delivery
 
 FUNCTION = "run_job"
 """The one function arq knows."""

@@ -170,7 +170,7 @@ def require_role(principal: Principal, least: Role) -> None:
 def require_somebody(principal: Principal) -> None:
     """Raises Forbidden for a token of an application: this is about its company."""
     if principal.role is None:
-        raise Forbidden("This takes somebody who has logged in, or an API key; an application's token will not do.")
+        raise Forbidden
 
 
 ENQUEUES = {

@@ -76,3 +76,12 @@ JOB_LOGS: Language = {
     "resourceType": Kind.TEXT,
 }
 """The job log of an application, in the words its entries show."""
+
+AUDIT_EVENTS: Language = {
+    "action": Kind.TEXT,
+    "actor_type": Kind.TEXT,
+    "actor_id": Kind.ID,
+    "subject_type": Kind.TEXT,
+    "subject_id": Kind.ID,
+}
+"""A company's audit trail, in the words of its own filters; nobody writes a query about it."""

@@ -29,7 +29,7 @@ from core.operations.access import admit, admitted
 from core.operations.deletions import JobLost, Terms, conclude
 from core.operations.lists import listed
 from core.operations.shown import Page, Shown
-from core.store import audit_events, deleted_versions, job_items, job_logs
+from core.store import audit_events, deleted_versions, deliveries, job_items, job_logs
 from core.store import jobs as store
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
@@ -218,7 +218,7 @@ async def retry_job(principal: Principal, database: Database, job: Job, public_i
         if locked.status in (JobStatus.IN_PROGRESS, JobStatus.COMPLETED):
             raise Conflict(f"This job is {locked.status}.")
         await audit_events.record(connection, principal, "job.retry", ("job", job.id))
-        await store.hint(connection)
+        await deliveries.hint(connection)
         if locked.status is JobStatus.QUEUED:
             await store.restage(connection, job.id, after=0, failures=0, error=None)
             return job.public_id

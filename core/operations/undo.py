@@ -9,7 +9,17 @@ from core.domain.versions import TrashEntry, Version
 from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
-from core.store import audit_events, deleted_versions, flow_storages, flow_versions, flows, job_items, jobs, schedules
+from core.store import (
+    audit_events,
+    deleted_versions,
+    deliveries,
+    flow_storages,
+    flow_versions,
+    flows,
+    job_items,
+    jobs,
+    schedules,
+)
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob, LockedJob, NewJob
 
@@ -46,7 +56,7 @@ async def accept_undo(principal: Principal, database: Database, job: Job, *, pub
             undoes=job.id,
         )
         await jobs.stage(connection, principal, new)
-        await jobs.hint(connection)
+        await deliveries.hint(connection)
         await audit_events.record(connection, principal, "job.undo", ("job", job.id), details={"job": public_id})
         return public_id
 

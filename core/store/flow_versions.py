@@ -38,6 +38,7 @@ _READ_LOCKED = query("flow_versions.read_locked_version")
 _REPLACE = query("flow_versions.replace_version")
 _RELEASE = query("flow_versions.release_deployed")
 _PROMOTE = query("flow_versions.promote_version")
+_DEPLOY_AT_ONCE = query("flow_versions.deploy_at_once")
 _NAMES_BEGINNING = query("flow_versions.names_beginning")
 _PLAN = query("flow_versions.plan_deploy")
 _CANCEL_PENDING = query("flow_versions.cancel_pending")
@@ -318,12 +319,30 @@ async def promote(
         version_id,
         principal.actor_type,
         principal.actor_id,
+        principal.remote,
         name,
         None if name is None else fold(name),
-        principal.remote,
         orjson.dumps(details or {}).decode(),
     )
     return build(Promoted, row)
+
+
+async def deploy_at_once(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, at: datetime, template: Template
+) -> asyncpg.Record | None:
+    """Deploys a kept version where there is nothing to decide, with its audit events: id, revision and shown. None, and
+    nothing is done, where there is something to decide: then the long way tells what."""
+    return await connection.fetchrow(
+        showing_version(_DEPLOY_AT_ONCE, template),
+        principal.company_id,
+        principal.application_id,
+        flow_id,
+        version_id,
+        at,
+        principal.actor_type,
+        principal.actor_id,
+        principal.remote,
+    )
 
 
 async def names_beginning(connection: Connection, company_id: int, flow_id: int, base: str) -> set[str]:

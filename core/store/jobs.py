@@ -1,4 +1,4 @@
-"""Jobs: staged by operations, delivered by the relay, moved by the worker that holds them."""
+"""Jobs: staged by operations, moved by the worker that holds them. Their way to that worker is in deliveries.py."""
 
 from __future__ import annotations
 
@@ -17,10 +17,6 @@ from core.store.rows import build
 
 _STAGE = query("jobs.stage_job")
 _STAGE_REFUSED = query("jobs.stage_refused_job")
-_CLAIM_STAGED = query("jobs.claim_staged")
-_MARK_DELIVERED = query("jobs.mark_delivered")
-_RELEASE_STAGED = query("jobs.release_staged")
-_NEXT_DELIVERY_IN = query("jobs.next_delivery_in")
 _CLAIM = query("jobs.claim_job")
 _HOLD = query("jobs.hold_job")
 _LOCK = query("jobs.lock_job")
@@ -31,8 +27,6 @@ _CONCLUDE = query("jobs.conclude_job")
 _RESTAGE = query("jobs.restage_job")
 _REQUEST_CANCEL = query("jobs.request_cancel")
 _FIND_EXPIRED = query("jobs.find_expired_leases")
-_FIND_UNDELIVERED = query("jobs.find_undelivered")
-_STAGE_AGAIN = query("jobs.stage_again")
 _READ = query("jobs.read_job")
 _READ_BY_NUMBER = query("jobs.read_job_by_number")
 _READ_ANYWHERE = query("jobs.read_job_anywhere")
@@ -43,16 +37,12 @@ _LIST_NOTIFICATIONS = query("jobs.list_notifications")
 _EXPIRE = query("jobs.expire_jobs")
 _FIND_TOMBSTONE = query("jobs.find_tombstone")
 _FORGET_TOMBSTONES = query("jobs.forget_tombstones")
-_HINT = query("jobs.hint_staged")
 _FIND_UNDO = query("jobs.find_undo")
 _IS_UNDOABLE = query("jobs.is_undoable")
 _GIVE_UP_UNDO = query("jobs.give_up_undo")
 _READ_ORIGIN_KIND = query("jobs.read_origin_kind")
 _READ_REVISIONS = query("jobs.read_revisions")
 _RECORD_OUTCOME = query("jobs.record_outcome")
-
-NOTIFY_CHANNEL = "penstock_staged"
-"""What hint() notifies; the loops LISTEN to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +57,6 @@ class NewJob:
     parent_id: int | None = None
     total: int | None = None
     undoes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One hand-over to Redis: `{id}:{attempt}` is all that travels."""
-
-    id: int
-    attempt: int
-    queue: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.id}:{self.attempt}"
 
 
 @dataclass(slots=True)
@@ -131,28 +108,6 @@ async def stage(connection: Connection, principal: Principal, job: NewJob) -> in
 async def stage_refused(connection: Connection, principal: Principal, job: NewJob, code: str, message: str) -> None:
     """Writes a job that must not run, with the reason why."""
     await connection.fetchval(_STAGE_REFUSED, *_written(principal, job), *_asker(principal), code, message)
-
-
-async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int) -> list[Delivery]:
-    """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost."""
-    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap)
-    return [build(Delivery, row) for row in rows]
-
-
-async def mark_delivered(connection: Connection, sent: Sequence[Delivery]) -> None:
-    await connection.execute(
-        _MARK_DELIVERED, [delivery.id for delivery in sent], [delivery.attempt for delivery in sent]
-    )
-
-
-async def release_staged(connection: Connection, unsent: Sequence[Delivery]) -> None:
-    await connection.execute(_RELEASE_STAGED, [delivery.id for delivery in unsent])
-
-
-async def next_delivery_in(connection: Connection) -> float | None:
-    """Seconds until the next staged job becomes due; None if none is waiting for its time."""
-    seconds: float | None = await connection.fetchval(_NEXT_DELIVERY_IN)
-    return seconds
 
 
 async def claim(connection: Connection, job_id: int, attempt: int, lease: timedelta) -> ClaimedJob | None:
@@ -243,11 +198,6 @@ async def read_revisions(connection: Connection, job_ids: Collection[int]) -> di
     return {row["id"]: row["revision"] for row in await connection.fetch(_READ_REVISIONS, list(job_ids))}
 
 
-async def hint(connection: Connection) -> None:
-    """Wakes the relay when this transaction commits."""
-    await connection.execute(_HINT)
-
-
 async def request_cancel(connection: Connection, job_id: int) -> None:
     await connection.execute(_REQUEST_CANCEL, job_id)
 
@@ -255,15 +205,6 @@ async def request_cancel(connection: Connection, job_id: int) -> None:
 async def find_expired_leases(connection: Connection, limit: int) -> list[tuple[int, int]]:
     """(job, company) of jobs whose worker is gone, locked by this transaction."""
     return [(row["id"], row["company_id"]) for row in await connection.fetch(_FIND_EXPIRED, limit)]
-
-
-async def find_undelivered(connection: Connection, *, older_than: timedelta, limit: int) -> list[Delivery]:
-    rows = await connection.fetch(_FIND_UNDELIVERED, older_than, limit)
-    return [build(Delivery, row) for row in rows]
-
-
-async def stage_again(connection: Connection, lost: Sequence[Delivery]) -> None:
-    await connection.execute(_STAGE_AGAIN, [delivery.id for delivery in lost], [delivery.attempt for delivery in lost])
 
 
 async def read(connection: Connection, company_id: int, public_id: str) -> Job | None:

@@ -79,9 +79,12 @@ CREATE TABLE companies (
     name text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     rate_limit integer,
+    runner_url text,
+    revision integer NOT NULL DEFAULT 1,
     CONSTRAINT companies_pkey PRIMARY KEY (id),
     CONSTRAINT companies_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT companies_rate_limit_range CHECK (((rate_limit >= 0) AND (rate_limit <= 1000000)))
+    CONSTRAINT companies_rate_limit_range CHECK (((rate_limit >= 0) AND (rate_limit <= 1000000))),
+    CONSTRAINT companies_runner_url_length CHECK ((char_length(runner_url) <= 1024))
 );
 
 CREATE TABLE deleted_flows (
@@ -535,7 +538,8 @@ CREATE INDEX application_tokens_application_index ON application_tokens USING bt
 CREATE INDEX application_tokens_company_index ON application_tokens USING btree (company_id);
 CREATE INDEX applications_company_index ON applications USING btree (company_id);
 CREATE UNIQUE INDEX applications_one_default ON applications USING btree (company_id) WHERE is_default;
-CREATE INDEX audit_events_company_index ON audit_events USING btree (company_id, id);
+CREATE INDEX audit_events_subject_index ON audit_events USING btree (company_id, subject_type COLLATE "C", subject_id, at, id);
+CREATE INDEX audit_events_time_index ON audit_events USING btree (company_id, at, id);
 CREATE INDEX companies_parent_index ON companies USING btree (parent_id);
 CREATE INDEX deleted_flows_company_index ON deleted_flows USING btree (company_id);
 CREATE INDEX deleted_flows_job_index ON deleted_flows USING btree (job_id);
@@ -648,6 +652,89 @@ AS $function$
     UNION ALL
     SELECT NULL, company, application, NULL, NULL, false
     WHERE company IS NOT NULL
+$function$;
+
+CREATE OR REPLACE FUNCTION release_deployed(company bigint, flow bigint, but bigint, by_type text, by_id bigint, from_remote text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    released bigint;
+BEGIN
+    WITH old AS (
+        SELECT v.id, v.status FROM flow_versions v
+        WHERE v.flow_id = flow AND v.company_id = company AND v.status = 'Deployed'
+        UNION ALL
+        SELECT v.id, v.status FROM flow_versions v
+        WHERE v.flow_id = flow AND v.company_id = company AND v.deploy_at IS NOT NULL AND v.id <> but
+    ), changed AS (
+        UPDATE flow_versions v
+        SET status = CASE old.status WHEN 'Deployed' THEN 'Inactive' ELSE old.status END, deployed_at = NULL,
+            deploy_at = NULL, revision = v.revision + 1, updated_at = clock_timestamp(), updated_by_type = by_type,
+            updated_by_id = by_id
+        FROM old
+        WHERE v.id = old.id AND v.company_id = company
+        RETURNING v.id, v.digest, old.status AS was
+    ), accounted AS (
+        INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
+                                  before_digest)
+        SELECT company, by_type, by_id, from_remote,
+               CASE was WHEN 'Deployed' THEN 'version.undeploy' ELSE 'version.deploy_cancel' END, 'version',
+               id, CASE was WHEN 'Deployed' THEN digest END
+        FROM changed
+    )
+    SELECT count(*) INTO released FROM changed;
+    RETURN released;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION promote_version(company bigint, version bigint, by_type text, by_id bigint, from_remote text, given text, given_folded text, told jsonb)
+ RETURNS SETOF flow_versions
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH promoted AS (
+        UPDATE flow_versions v
+        SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
+            name = coalesce(v.name, given), name_folded = coalesce(v.name_folded, given_folded),
+            revision = v.revision + 1, updated_at = clock.now, updated_by_type = by_type, updated_by_id = by_id
+        FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
+        WHERE v.id = version AND v.company_id = company
+        RETURNING v.*
+    ), accounted AS (
+        INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
+                                  after_digest, details)
+        SELECT company, by_type, by_id, from_remote, 'version.deploy', 'version', p.id, p.digest, told FROM promoted p
+    )
+    SELECT * FROM promoted;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION deploy_at_once(company bigint, application bigint, flow bigint, version bigint, planned_for timestamp with time zone, by_type text, by_id bigint, from_remote text)
+ RETURNS SETOF flow_versions
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM FROM flows f
+    WHERE f.id = flow AND f.company_id = company AND (application IS NULL OR f.application_id = application)
+      AND f.removing_since IS NULL AND f.flow_class <> 'customNode'
+    FOR NO KEY UPDATE;
+    IF NOT FOUND OR planned_for > clock_timestamp() OR EXISTS (SELECT FROM schedules s WHERE s.flow_id = flow) THEN
+        RETURN;
+    END IF;
+    PERFORM FROM flow_versions v
+    WHERE v.id = version AND v.flow_id = flow AND v.company_id = company AND v.status = 'Inactive'
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM release_deployed(company, flow, version, by_type, by_id, from_remote);
+    UPDATE flows f
+    SET revision = f.revision + 1, updated_at = clock_timestamp(), updated_by_type = by_type, updated_by_id = by_id
+    WHERE f.id = flow AND f.company_id = company;
+    RETURN QUERY SELECT * FROM promote_version(company, version, by_type, by_id, from_remote, NULL, NULL, '{}');
+END
 $function$;
 
 CREATE OR REPLACE FUNCTION require_previous_entry()

@@ -1,7 +1,8 @@
 """Where the fields of each query language stand: the rows a list is made of, and what it can be sorted by.
 
 The names are those of `core/domain/languages.py`; a test holds the two together. Each expression is over the aliases of
-the queries it is put into: `v` a version, `f` its flow, `d` what the flow runs by default, `j` a job.
+the queries it is put into: `v` a version, `f` its flow, `d` what the flow runs by default, `j` a job, `e` an event of
+the audit trail.
 """
 
 from __future__ import annotations
@@ -150,4 +151,16 @@ JOB_LOGS = Subject(
     },
     key="j.id",
     constants={"resourceType": job_log.RESOURCE_TYPE},
+)
+
+AUDIT_EVENTS = Subject(
+    languages.AUDIT_EVENTS,
+    {
+        "action": Place('(e.action COLLATE "C")'),
+        "actor_type": Place('(e.actor_type COLLATE "C")'),
+        "actor_id": Place("e.actor_id", nullable=True),
+        "subject_type": Place('(e.subject_type COLLATE "C")'),
+        "subject_id": Place("e.subject_id"),
+    },
+    key="e.id",
 )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from typing import TypeVar
 
 import orjson
 
-from core.domain.errors import Invalid
 from core.domain.etags import is_known
 from core.domain.jobs import Job, JobItem, JobKind, JobStatus
 from core.operations import jobs, results, undo
@@ -34,14 +32,14 @@ async def list_jobs(call: Call) -> Answer:
     found, total = await jobs.list_jobs(
         call.principal,
         call.database,
-        kinds=_words(call, "kind", JobKind),
-        statuses=_words(call, "status", JobStatus),
+        kinds=[JobKind(word) for word in call.query["kind"]] if "kind" in call.query else None,
+        statuses=[JobStatus(word) for word in call.query["status"]] if "status" in call.query else None,
         limit=asked.limit,
         offset=asked.offset,
     )
     rows = [render_job(job, call.service.settings.public_url) for job in found]
-    kept = {key: call.query[name] for key, name in _FILTERS.items() if name in call.query}
-    return asked.answer(call, "/jobs", rows, total, kept)
+    kept = {f"filter[{name}]": ",".join(call.query[name]) for name in ("kind", "status") if name in call.query}
+    return asked.answer(call, "/jobs", rows, total, {**kept, "per_page": str(asked.limit)})
 
 
 async def read_job(call: Call) -> Answer:
@@ -129,20 +127,3 @@ def _document(call: Call, job: Job) -> Answer:
     if call.method == "GET" and is_known(call.headers.get("If-None-Match"), etag):
         return Answer(304, b"", headers)
     return Answer(200, body, headers)
-
-
-_FILTERS = {"filter[kind]": "kind", "filter[status]": "status", "per_page": "per_page"}
-
-
-Word = TypeVar("Word", JobKind, JobStatus)
-
-
-def _words(call: Call, name: str, kind: type[Word]) -> list[Word] | None:
-    """A filter's words, of which any may hold; None if it was not given."""
-    if name not in call.query:
-        return None
-    words = call.query[name].split(",")
-    known = [str(word) for word in kind]
-    if not all(word in known for word in words):
-        raise Invalid(f"must be one or more of {', '.join(known)}", f"filter[{name}]")
-    return [kind(word) for word in words]

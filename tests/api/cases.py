@@ -21,10 +21,15 @@ def titles(route: Route) -> str:
     return f"{route.method} {route.path}"
 
 
-def every(wanted: Callable[[Route], object] = bool, *, people_only: bool = False) -> pytest.MarkDecorator:
-    """A test of each route, or of each that is wanted; of those that take no token of an application only if said so,
-    since most tests ask with such a token. What is special to these is in test_marketplace_routes.py."""
-    routes = [route for route in ROUTES if wanted(route) and (people_only or not route.people_only)]
+def is_market(route: Route) -> bool:
+    """Whether it is about the marketplace, which companies of a family share and which is not of any application: most
+    generated tests expect one or the other of their ids. What is special is in test_marketplace_routes.py."""
+    return "/marketplace/" in route.path or route.path.endswith("/upload")
+
+
+def every(wanted: Callable[[Route], object] = bool, *, market: bool = False) -> pytest.MarkDecorator:
+    """A test of each route, or of each that is wanted; of the marketplace's only if that is said."""
+    routes = [route for route in ROUTES if wanted(route) and (market or not is_market(route))]
     return pytest.mark.parametrize("route", routes, ids=titles)
 
 
@@ -76,7 +81,7 @@ async def send(
 
 async def assert_open(ground: Ground, route: Route, arranged: Arranged) -> None:
     """The control of every refusal: the owner's own request, with nothing wrong in it, succeeds."""
-    answer = await ask(ground.api, route, arranged)
+    answer = await ask(ground.opening(route), route, arranged)
     assert answer.status == route.success, answer.raw
 
 

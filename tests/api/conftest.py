@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -12,9 +12,11 @@ import pytest
 
 from core.settings import Settings, read_settings
 from core.store.database import Database, open_database
+from service.routes import Route
 from tests.conftest import named
 from tests.support.api import Api, open_api
 from tests.support.arrangements import make_sibling
+from tests.support.people import make_robot
 from tests.support.servers import RunningServer
 from tests.support.tenants import Tenant, make_tenant
 
@@ -34,6 +36,8 @@ class Ground:
     owner: Tenant
     sibling: Tenant
     stranger: Tenant
+    administrators: Mapping[int, str]
+    """Of each company, the Authorization header of somebody who may do everything in it."""
 
     @property
     def api(self) -> Api:
@@ -42,6 +46,12 @@ class Ground:
 
     def as_(self, tenant: Tenant) -> Api:
         return self.anonymous.as_(f"Bearer {tenant.token}")
+
+    def opening(self, route: Route, tenant: Tenant | None = None) -> Api:
+        """The API as somebody of the tenant, the owner if none is given, to whom the route is open: a token if it may,
+        since a token sees least."""
+        whose = tenant or self.owner
+        return self.anonymous.as_(self.administrators[whose.company_id]) if route.for_people else self.as_(whose)
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +78,13 @@ async def ground(
         database = await stack.enter_async_context(open_database(settings, role="test", size=4))
         anonymous = await stack.enter_async_context(open_api(settings))
         owner = await make_tenant(database)
+        stranger = await make_tenant(database, "Stranger")
         yield Ground(
             settings,
             database,
             anonymous,
             owner,
             await make_sibling(owner),
-            await make_tenant(database, "Stranger"),
+            stranger,
+            {tenant.company_id: (await make_robot(tenant)) for tenant in (owner, stranger)},
         )

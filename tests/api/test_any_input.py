@@ -78,7 +78,7 @@ IDEMPOTENT = {
 async def assert_answered(ground: Ground, route: Route, path: str, raw: bytes | None) -> None:
     """Sends one request, which must change something exactly if it is not refused."""
     before = await count_events(ground)
-    answer = await ground.api.send(route.method, path, raw=raw)
+    answer = await ground.opening(route).send(route.method, path, raw=raw)
     assert_ours(route, answer)
     changes = await count_events(ground) > before
     succeeded = answer.status < 400 and route.method != "GET"
@@ -141,7 +141,7 @@ async def test_any_text_as_a_parameter(ground: Ground, route: Route, data: st.Da
     pairs = data.draw(st.lists(st.tuples(names, SEGMENTS | numbers), max_size=3))
     query = "&".join(f"{name}={value}" for name, value in pairs)
     arranged = await arrange(route, ground.owner)
-    answer = await ground.api.get(f"{arranged.path(route)}{'&' if arranged.parameters else '?'}{query}")
+    answer = await ground.opening(route).get(f"{arranged.path(route)}{'&' if arranged.parameters else '?'}{query}")
     assert_ours(route, answer)
 
 
@@ -167,5 +167,5 @@ HEADERS = [
 @given(st.sampled_from([route for route in ROUTES if not route.is_form]), HEADER_TEXTS)
 async def test_any_text_in_a_header(ground: Ground, header: str, route: Route, text: str) -> None:
     arranged = await arrange(route, ground.owner)
-    answer = await ground.api.send(route.method, arranged.path(route), arranged.body, headers={header: text})
+    answer = await ground.opening(route).send(route.method, arranged.path(route), arranged.body, headers={header: text})
     assert_ours(route, answer)

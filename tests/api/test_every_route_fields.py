@@ -33,7 +33,7 @@ async def test_whatever_is_wrong_in_a_body_is_named(ground: Ground, route: Route
     assert len(wrong) > 1
     async with unchanged(ground.database):
         for path, body in wrong.items():
-            answer = await ground.api.send(route.method, arranged.path(route), body)
+            answer = await ground.opening(route).send(route.method, arranged.path(route), body)
             assert_invalid(route, answer, path)
             assert answer.json["message"].startswith(f"{path}: "), (body, answer.raw)
     await assert_open(ground, route, arranged)

@@ -17,12 +17,14 @@ from marshmallow import fields
 from yarl import URL
 
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
+from schemas.filters import Bound, Ids, Words
 from schemas.lists import TriggerFilter
 from schemas.moments import Moment
 from schemas.patchworks_lists import Names, Several
 from schemas.schedules import CronString
 from schemas.shapes import ListOf, Number, Record
 from service.endpoints import MOST_OPEN_BODY
+from service.native.company import list_secrets
 from service.routes import Dialect, Route
 from tests.api.cases import (
     arrange,
@@ -78,7 +80,7 @@ async def send_large(api: Api, route: Route, arranged: Arranged, raw: bytes) -> 
 async def test_a_body_that_is_no_json_object_is_refused(ground: Ground, route: Route, raw: bytes) -> None:
     arranged = await arrange(route, ground.owner)
     async with unchanged(ground.database):
-        answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+        answer = await ground.opening(route).send(route.method, arranged.path(route), raw=raw)
     status, body = answer.status, answer.json
     assert status == (400 if route.dialect is Dialect.LOSANT else 422)
     assert body["message"].startswith("the body ")
@@ -169,12 +171,14 @@ async def test_a_field_that_is_wrong_is_named(ground: Ground, route: Route) -> N
         for field in route.body().fields.values():
             name = str(field.data_key or field.name)
             for value in wrong_values(field):
-                answer = await ground.api.send(route.method, arranged.path(route), {**arranged.body, name: value})
+                answer = await ground.opening(route).send(
+                    route.method, arranged.path(route), {**arranged.body, name: value}
+                )
                 assert_invalid(route, answer, f"{name}[0]" if value == [1] and isinstance(field, ListOf) else name)
                 tried += 1
             if field.required:
                 without = {key: entry for key, entry in arranged.body.items() if key != name}
-                answer = await ground.api.send(route.method, arranged.path(route), without)
+                answer = await ground.opening(route).send(route.method, arranged.path(route), without)
                 assert_invalid(route, answer, name)
                 assert answer.json["message"] == f"{name}: is required"
     assert tried > 0
@@ -187,7 +191,7 @@ async def test_a_key_that_is_unknown_is_named(ground: Ground, route: Route, key:
     arranged = await arrange(route, ground.owner)
     assert arranged.body is not None
     async with unchanged(ground.database):
-        answer = await ground.api.send(route.method, arranged.path(route), {**arranged.body, key: 1})
+        answer = await ground.opening(route).send(route.method, arranged.path(route), {**arranged.body, key: 1})
     assert_invalid(route, answer, key[:64])
     assert len(answer.raw) < 1000, "a long key must not come back whole"
     await assert_open(ground, route, arranged)
@@ -218,7 +222,7 @@ async def test_a_value_that_could_be_read_in_two_ways_is_refused(ground: Ground,
             (b'{"given":%s}' % value, "given"),
             (b'{"given":[{"a":1},{"deep":[%s]}]}' % value, "given[1].deep[0]"),
         ):
-            answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+            answer = await ground.opening(route).send(route.method, arranged.path(route), raw=raw)
             assert_invalid(route, answer, path)
             assert answer.json["message"] == f"{path}: {problem}"
     await assert_open(ground, route, arranged)
@@ -237,7 +241,7 @@ async def test_a_value_that_could_be_read_in_two_ways_is_refused(ground: Ground,
 async def test_a_key_given_twice_is_refused(ground: Ground, route: Route, raw: bytes, path: str) -> None:
     arranged = await arrange(route, ground.owner)
     async with unchanged(ground.database):
-        answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
+        answer = await ground.opening(route).send(route.method, arranged.path(route), raw=raw)
     assert_invalid(route, answer, path)
     assert answer.json["message"] == f"{path}: is given twice"
 
@@ -253,7 +257,7 @@ async def test_a_body_nested_too_deep_is_refused(
     inner = depth - 1
     raw = b'{"given":' + opening * inner + b"1" + closing * inner + b"}"
     async with unchanged(ground.database):
-        answer = await send_large(ground.api, route, arranged, raw)
+        answer = await send_large(ground.opening(route), route, arranged, raw)
     assert len(answer.raw) < 1000
     if route.is_open and len(raw) > MOST_OPEN_BODY:
         assert answer.status == 413, "from somebody unknown it is too large first"
@@ -267,7 +271,7 @@ async def test_a_body_over_8_megabytes_is_refused(ground: Ground, route: Route) 
     arranged = await arrange(route, ground.owner)
     raw = orjson.dumps({**(arranged.body or {}), "given": "x" * 9_000_000})
     async with unchanged(ground.database):
-        answer = await send_large(ground.api, route, arranged, raw)
+        answer = await send_large(ground.opening(route), route, arranged, raw)
     assert_refused(route, answer, 413, "PayloadTooLarge", "The request body is too large.")
     await assert_open(ground, route, arranged)
 
@@ -280,7 +284,7 @@ async def test_a_compressed_body_is_refused(ground: Ground, route: Route, packed
     raw = orjson.dumps(arranged.body)
     data = gzip.compress(raw) if packed else raw
     async with unchanged(ground.database):
-        answer = await ground.api.send(
+        answer = await ground.opening(route).send(
             route.method, arranged.path(route), raw=data, headers={"Content-Encoding": "gzip"}
         )
     assert answer.status == (400 if route.dialect is Dialect.LOSANT else 422)
@@ -297,10 +301,7 @@ NO_COUNTS = [
 """Text that is no number, and text that only `int` or `str.isdigit` would take for one."""
 
 
-WRONG_WORDS = ["nonsense", "", ",", "queued,", "\0", "Queued"]
 WRONG_TEXTS = {
-    "filter[status]": WRONG_WORDS,
-    "filter[kind]": WRONG_WORDS,
     "filter": ["\0", "a\0b", "x" * 1025],
     "query": [
         "nonsense", "[]", "null", "{", '{"a"}', '{"version":1}{}', '{"version":1,"version":2}', '{"version":"\0"}',
@@ -312,12 +313,27 @@ WRONG_TEXTS = {
 """What each parameter of text must not take, but for its length."""
 
 RIGHT_TEXTS = {
-    "filter[status]": ["queued", "completed,failed"],
-    "filter[kind]": ["delete_versions", "undo_deletion,send_mail"],
     "filter": ["", "*", "a*b", "%", "_", "\\", "'; --", "\u00e4\u0661\U0001f600", "*" * 1024, "\ud800", "develop"],
     "query": ["", "{}", ' {"name": "a"} ', '{"$or":[{"name":{"$contains":"%"}}]}', '{"name":"\u00e4"}', '{"id":null}'],
     "version": ["v1", "x" * 255, "develop", "default", "*", "%", "'; --", "\u00e4\u0661\U0001f600", "\ud800", "f" * 24],
 }
+
+
+WRONG_BOUNDS = [
+    "", "now", "-1", "1.5", "9" * 16, "999999999999999", "2026-11-21", "2026-11-21T10:00:00", "2026-11-21 10:00",
+    "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T25:00:00Z", "2026-11-21T10:00:00+25:00",
+    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "10000-01-01T00:00:00Z", "0000-01-01T00:00:00Z",
+    "2026-11-21T10:00:00 Europe/Berlin", "2026-11-21T10:00:00Z,2026-11-22T10:00:00Z", "2026-11-21T10:00:00Z\n",
+    "\u0662026-11-21T10:00:00Z", "\u0661", "\0", "\ud800", "infinity", "2026-11-21T10:00:00Z" + " " * 100,
+]  # fmt: skip
+
+RIGHT_BOUNDS = [
+    "0", "1795285569471", "253402300799999", "2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456Z",
+    "2026-11-21T10:00:00+01:00", "2026-11-21T10:00:00-0330", "2026-11-21 10:00Z", "20261121T100000Z",
+    "2026-W47-6T10:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z",
+    # A plus that was not percent-encoded.
+    "2026-11-21T10:00:00 01:00",
+]  # fmt: skip
 
 
 def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
@@ -330,18 +346,32 @@ def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from ("nonsense", " asc", "asc ", "_", "\0", "asc,desc", "v.id; --", "x" * 5000, "id DESC")
     elif isinstance(field, TriggerFilter):
         yield from ("nonsense", "[]", "{}", '[{"type":"timer"}]', "0", "\0", "x" * 5000)
-    elif isinstance(field, Several):
-        yield from WRONG_VALUES[str(field.data_key)]
-        yield "x" * 5000
-        yield ",".join(["1"] * 101)
-    elif isinstance(field, Names):
-        yield from ("x" * 5000, "\0", ",".join((*field.names, "x")[:1] * 101))
+    elif isinstance(field, (Several, Names, Words, Ids)):
+        yield from wrong_alternatives(field)
+    elif isinstance(field, Bound):
+        yield from WRONG_BOUNDS
     elif isinstance(field, QueryFlag):
         yield from ("yes", "no", "2", "-1", "truee", " true", "tr\u00fce", "null", "[]", "\0")
     else:
         assert isinstance(field, Text), f"no wrong values are known for {type(field).__name__}"
         yield from WRONG_TEXTS[str(field.data_key or field.name)]
         yield "x" * 5000
+
+
+def wrong_alternatives(field: Several | Names | Words | Ids) -> Iterator[str]:
+    """What none of several values, separated by commas, can be; and too many of what they can."""
+    if isinstance(field, Several):
+        yield from WRONG_VALUES[str(field.data_key)]
+        yield "x" * 5000
+        yield ",".join(["1"] * 101)
+    elif isinstance(field, Names):
+        yield from ("x" * 5000, "\0", ",".join((*field.names, "x")[:1] * 101))
+    elif isinstance(field, Words):
+        yield from ("", ",", "a,", "a,,b", "\0", "a b", "\u0661", "\ud800", "x" * 65, ",".join(["a"] * 101))
+        yield from (text for word in field.known for text in (word.upper(), f"{word},", f"{word},nonsense"))
+    else:
+        yield from (*(text for text in NO_COUNTS if text not in ("1,2", "9" * 10)), "0", "01", "1,", str(2**63))
+        yield ",".join(["1"] * 101)
 
 
 def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
@@ -359,6 +389,13 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
     elif isinstance(field, Names):
         yield from ("", ",", *field.names, ",".join(field.names))
         yield from (f"{sign}{name}" for sign in field.signs for name in field.names)
+    elif isinstance(field, Words):
+        words = field.known or ("a", "x" * 64)
+        yield from (*words, ",".join(words), ",".join([*words] * 10))
+    elif isinstance(field, Ids):
+        yield from ("1", "1,1", str(2**63 - 1), ",".join(["7"] * 100))
+    elif isinstance(field, Bound):
+        yield from RIGHT_BOUNDS
     else:
         yield from RIGHT_TEXTS[str(field.data_key or field.name)]
 
@@ -412,7 +449,7 @@ async def test_a_parameter_that_is_wrong_is_named(ground: Ground, route: Route) 
             name = str(field.data_key or field.name)
             for value in wrong_parameters(field):
                 path = arranged.path(route, {name: value})
-                answer = await ground.api.send(route.method, path, arranged.body)
+                answer = await ground.opening(route).send(route.method, path, arranged.body)
                 assert_invalid(route, answer, name)
                 assert len(answer.raw) < 1000, "a long value must not come back"
     await assert_open(ground, route, arranged)
@@ -424,7 +461,7 @@ async def test_a_parameter_that_is_left_out_is_named(ground: Ground, route: Rout
     async with unchanged(ground.database):
         for name in arranged.parameters:
             left = {other: value for other, value in arranged.parameters.items() if other != name}
-            answer = await ask(ground.api, route, replace(arranged, parameters=left))
+            answer = await ask(ground.opening(route), route, replace(arranged, parameters=left))
             assert_invalid(route, answer, name)
             assert answer.json["message"] == f"{name}: is required"
     await assert_open(ground, route, arranged)
@@ -437,7 +474,7 @@ async def test_a_parameter_that_is_right_is_taken(ground: Ground, route: Route) 
         for value in right_parameters(field):
             arranged = await arrange(route, ground.owner)
             path = arranged.path(route, {name: value})
-            answer = await ground.api.send(route.method, path, arranged.body)
+            answer = await ground.opening(route).send(route.method, path, arranged.body)
             preview = name == "dryRun" and value.lower() in ("true", "1")
             assert answer.status == (200 if preview else route.success), (name, value, answer.raw)
 
@@ -448,7 +485,7 @@ async def test_what_the_official_clients_send_along_does_no_harm(ground: Ground,
     sent = {"_actions": "false", "_links": "true", "_embedded": "true", "unheard": "of"}
     path = arranged.path(route, sent)
     headers = {"Accept": "application/json", "Accept-Version": "^99.0.0", "losantdomain": "x"}
-    api = ground.anonymous if route.is_open else ground.api
+    api = ground.anonymous if route.is_open else ground.opening(route)
     answer = await send(api, route, path, arranged.sent, headers)
     assert answer.status == route.success, answer.raw
 
@@ -458,9 +495,10 @@ async def test_every_answer_is_json_that_nobody_keeps_or_guesses(ground: Ground,
     arranged = await arrange(route, ground.owner)
     for answer in (
         await ask(ground.anonymous, route, arranged),
-        await ask(ground.api, route, arranged),
+        await ask(ground.opening(route), route, arranged),
     ):
-        assert answer.headers["Cache-Control"] == ("no-store" if route.is_open else "no-cache")
+        shows_a_secret = route.is_open or (route.handler is list_secrets and answer.status == route.success)
+        assert answer.headers["Cache-Control"] == ("no-store" if shows_a_secret else "no-cache")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Type"] == kind_of(route, answer)
         if answer.headers["Content-Type"] == "application/json":

@@ -14,6 +14,7 @@ from jsonschema_rs import Draft202012Validator
 from marshmallow import EXCLUDE, ValidationError, fields
 from openapi_spec_validator import validate
 
+from core.domain.access import Role
 from schemas.forms import FORM
 from service.dialects.patchworks.login import log_in_user
 from service.openapi import DOCUMENTED
@@ -96,9 +97,11 @@ def test_what_opens_a_route_is_told(route: Route) -> None:
     if route.is_open:
         assert opens == []
     else:
-        assert schemes == ({"token", "login", "key"} if route.dialect.takes_people else {"token"})
+        refused = {"token"} if route.for_people else set()
+        refused |= {"key"} if route.role is Role.ADMINISTRATOR else set()
+        assert schemes == ({"token", "login", "key"} if route.dialect.takes_people else {"token"}) - refused
     assert schemes <= set(document_of(route.dialect.told_with)["components"]["securitySchemes"])
-    if route.need:
+    if route.need and not route.for_people:
         assert {"token": [route.need.scope]} in opens
     if route.role:
         assert {"login": [route.role]} in opens

@@ -153,7 +153,7 @@ PATCHWORKS_ROUTES = [route for route in ROUTES if route.dialect.told_with is Dia
 
 
 def _scope(route: Route) -> str:
-    return route.need.scope if route.need and not route.people_only else ""
+    return route.need.scope if route.need and not route.for_people else ""
 
 
 def test_the_errors_of_oauth_are_those_it_can_raise() -> None:

@@ -84,6 +84,7 @@ async def test_keys_are_made_listed_and_revoked(program: Program, tenant: Tenant
 async def test_an_application_and_a_signing_secret(program: Program, tenant: Tenant) -> None:
     made = await program.run("admin", "application", "create", str(tenant.company_id), "Second")
     assert fact(made, "application") in await program.run("admin", "application", "list", str(tenant.company_id))
+    assert "application.create" in await program.run("admin", "audit", str(tenant.company_id), "--last", "1")
     (first,) = (await program.run("admin", "webhook-secret", str(tenant.company_id))).split()
     newest, older = (await program.run("admin", "webhook-secret", str(tenant.company_id), "--new")).split()
     assert newest.startswith("whsec_")

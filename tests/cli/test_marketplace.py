@@ -79,6 +79,7 @@ async def test_what_a_company_sees_is_listed_and_installed(
     made = await program.run("marketplace", "install", company, str(item["id"]), "--name", "Ours")
     await machinery.drain()
     assert (await shop.job(fact(made, "job")))["status"] == "completed"
+    assert item["digest"] in await program.run("jobs", "show", fact(made, "job"))
     assert "Ours" in [flow["name"] for flow in (await shop.api.get("/api/v1/flows")).json["data"]]
     await yank(shop.tenant, item["id"], "It loses every second order.")
     assert "It loses every second order." in await program.run("marketplace", "list", company)

@@ -11,7 +11,7 @@ import sys
 import orjson
 from aiohttp import web
 
-from core.store.jobs import Delivery
+from core.store.deliveries import Delivery
 from worker.transport import connect, send
 
 GATHERING_SECONDS = 0.5

@@ -26,7 +26,7 @@ async def test_relay_killed_before_its_mark(new_ground: NewGround, promise: Prom
     await unguarded.mark_before_sending(other.database)
     async with Wire(ground.database_url) as wire:
         _, scheduler = await asyncio.gather(ground.start("api"), ground.start("scheduler", DATABASE_URL=wire.url))
-        stop = wire.stop_before(query("jobs.mark_delivered"))
+        stop = wire.stop_before(query("deliveries.mark_delivered"))
         deletion = await ground.delete(3_000, locks=(0.5,))
         await stop.reached()
         await scheduler.kill()

@@ -8,7 +8,7 @@ import pytest
 from arq.jobs import Job
 from redis.exceptions import RedisError
 
-from core.store.jobs import Delivery
+from core.store.deliveries import Delivery
 from tests.faults import unguarded
 from tests.faults.conftest import NewGround, Promise
 from tests.faults.deletion import RECOVERY_SECONDS, Deletion

@@ -10,9 +10,10 @@ from core.domain.jobs import ClaimedJob, JobStatus
 from core.operations import deletions
 from core.operations.arrivals import Arrival, arrive
 from core.operations.deletions import Terms
-from core.store import job_items, jobs, marketplace
+from core.store import deliveries, job_items, jobs, marketplace
 from core.store.database import Connection, Database
-from core.store.jobs import Delivery, HeldJob
+from core.store.deliveries import Delivery
+from core.store.jobs import HeldJob
 from core.store.marketplace import NewItem
 from worker.mail.mailer import Letter, Mailer
 from worker.relay import LEASE
@@ -71,8 +72,8 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
     """The first half of a relay that tells PostgreSQL before it tells Redis."""
 
     async def work(connection: Connection) -> list[Delivery]:
-        claimed = await jobs.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10)
-        await jobs.mark_delivered(connection, claimed)
+        claimed = await deliveries.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10)
+        await deliveries.mark_delivered(connection, claimed)
         return claimed
 
     return await database.transaction(work)
@@ -81,7 +82,7 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
 async def claim_for_good(database: Database) -> None:
     """What a relay leaves that dies in between and whose claims do not run out."""
     async with database.connection() as connection:
-        claimed = await jobs.claim_staged(connection, limit=10, lease=timedelta(days=1), bulk_cap=10)
+        claimed = await deliveries.claim_staged(connection, limit=10, lease=timedelta(days=1), bulk_cap=10)
     assert claimed
 
 
@@ -148,3 +149,9 @@ async def arrive_alone(database: Database, claimed: ClaimedJob, arrival: Arrival
         await arrive(connection, principal, application_id, arrival, name=None, installed_from=item_id)
 
     await database.transaction(work)
+
+
+async def take_back_before_deploying(database: Database) -> None:
+    """The first half of a planned deploy that is carried out in two transactions."""
+    async with database.connection() as connection:
+        await connection.execute("UPDATE flow_versions SET deploy_at = NULL WHERE deploy_at <= clock_timestamp()")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import inspect
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from core.domain.access import ActorType, Principal, Role
+from core.domain.audit import AuditSelection
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import AS_USUAL, Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
+from core.domain.languages import AUDIT_EVENTS
+from core.domain.query import Combination, Condition, Group, Operator
 from core.domain.signing import PublicKey, new_key
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
@@ -23,7 +27,9 @@ from core.operations import (
     access,
     arrivals,
     artifact_keys,
+    audit,
     catalogue,
+    companies,
     custom_nodes,
     deletions,
     flows,
@@ -47,6 +53,8 @@ from core.operations import (
 from core.operations.installs import InstallRequest
 from core.operations.people import NewClient
 from core.store.database import Database
+from schemas.audit import AuditEventsQuery
+from schemas.fields import load
 from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
 from tests.support import market
 from tests.support.lifecycles import come_due, copy, deploy_draft, place, start_draft, tomorrow
@@ -55,21 +63,22 @@ from tests.support.people import ISSUING, client_token, make_client, make_person
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, arrivals, artifact_keys, catalogue, custom_nodes, deletions, flows, installs, jobs, lifecycle, logins,
-    marketplace, people, repeats, results, schedules, storage, stories, transfers, transitions, undo, uploads, versions,
+    access, arrivals, artifact_keys, audit, catalogue, companies, custom_nodes, deletions, flows, installs, jobs,
+    lifecycle, logins, marketplace, people, repeats, results, schedules, storage, stories, transfers, transitions, undo,
+    uploads, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
     "find_custom_nodes", "find_default_application", "find_job", "find_user", "has_flow", "keep_deployment",
     "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
-    "list_deleted_storage", "list_items", "list_jobs", "list_keys", "list_log", "list_palette",
+    "list_deleted_storage", "list_events", "list_items", "list_jobs", "list_keys", "list_log", "list_palette",
     "list_recent_jobs", "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash",
-    "list_users", "next_deploy_in", "preview_deletion", "preview_schedule", "read_file", "read_item", "read_job",
-    "read_public_keys", "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets",
-    "recognise", "show_company_flow", "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions",
-    "show_flows", "show_item", "show_item_versions", "show_items",
-    "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version",
+    "list_users", "list_webhook_secrets", "next_deploy_in", "preview_deletion", "preview_schedule", "read_company",
+    "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_storage",
+    "read_storage_use", "read_story", "read_webhook_secrets", "recognise", "show_company_flow", "show_company_flows",
+    "show_flow", "show_flow_version", "show_flow_versions", "show_flows", "show_item", "show_item_versions",
+    "show_items", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version",
     "show_versions",
 }  # fmt: skip
 
@@ -376,6 +385,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         lambda scene: access.set_rate_limit(scene.owner, scene.tenant.database, 9),
         "company.rate_limit",
     ),
+    "set_runner": (
+        lambda scene: companies.set_runner(scene.tenant.principal, scene.tenant.database, "https://runner.example"),
+        "company.runner",
+    ),
     "create_user": (lambda scene: make_user(scene.tenant), "user.create"),
     "set_password": (
         lambda scene: _on_user(
@@ -512,6 +525,18 @@ async def test_a_change_is_audited(tenant: Tenant, machinery: Machinery, name: s
     assert event["actor_type"] in set(ActorType)
     if event["actor_type"] == ActorType.API_TOKEN:
         assert (event["actor_id"], event["remote"]) == (tenant.token_id, "127.0.0.1")
+    assert await is_found(tenant, event)
+
+
+async def is_found(tenant: Tenant, event: Mapping[str, Any]) -> bool:
+    """Whether its company's administrators find an event by all that it says, in the words their filters take."""
+    said = {name: str(event[name]) for name in AUDIT_EVENTS if event[name] is not None}
+    asked = load(AuditEventsQuery(), {f"filter[{name}]": text for name, text in said.items()})
+    conditions = tuple(Condition(name, Operator.EQ, *asked[name]) for name in said)
+    reader = Principal(event["company_id"], ActorType.CLI, None)
+    selection = AuditSelection(Combination(Group.AND, conditions))
+    found, _ = await audit.list_events(reader, tenant.database, selection, limit=100, offset=0)
+    return event["id"] in [shown.id for shown in found]
 
 
 async def test_a_refused_change_leaves_no_event(tenant: Tenant) -> None:

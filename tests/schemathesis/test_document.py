@@ -116,6 +116,7 @@ async def known_natively(tenant: Tenant) -> Known:
         "body.grant_type": [GRANT],
         "body.client_id": client.client_id,
         "body.client_secret": client.secret,
+        "body.runner_url": ["https://runner.example/run", "http://10.0.0.7:9000"],
     }
 
 
@@ -133,6 +134,9 @@ KNOWN = {
     Dialect.PATCHWORKS: known_of_patchworks,
     Dialect.NATIVE: known_natively,
 }
+
+SCHEMES = {Dialect.LOSANT: "token", Dialect.NATIVE: "login"}
+"""How the documents call what opens all of their operations."""
 
 
 def too_long_to_tell(dialect: Dialect) -> list[str]:
@@ -152,8 +156,10 @@ def too_long_to_tell(dialect: Dialect) -> list[str]:
     ]
 
 
-def configured(application: str, known: Known, token: str, fuzzed: list[str]) -> str:
+def configured(application: str, known: Known, scheme: str, bearer: str, fuzzed: list[str]) -> str:
     """The tool's configuration in TOML. One value in ten of a list gives way to one of its own making.
+
+    `bearer` is what it shows wherever the document has this security scheme among those that open an operation.
 
     `fuzzed` operations skip the phase that tries each word of the document.
     """
@@ -165,8 +171,8 @@ def configured(application: str, known: Known, token: str, fuzzed: list[str]) ->
         "[generation]",
         f"max-examples = {os.environ['PENSTOCK_EXAMPLES']}",
         'database = "none"',
-        "[auth.openapi.token]",
-        f'bearer = "{token}"',
+        f"[auth.openapi.{scheme}]",
+        f'bearer = "{bearer}"',
         "[parameters]",
         f'"path.applicationId" = "{application}"',
         *(f'"{place}" = {orjson.dumps(known[place]).decode()}' for place in known if place not in chosen),
@@ -197,7 +203,8 @@ async def test_no_answer_surprises_somebody_who_has_only_the_document(
     """And it got through to each operation, so that the silence means something."""
     owner = ground.owner
     known = await KNOWN[dialect](owner)
-    configuration = configured(owner.application, known, owner.token, too_long_to_tell(dialect))
+    bearer = owner.token if dialect is Dialect.LOSANT else ground.administrators[owner.company_id].split()[1]
+    configuration = configured(owner.application, known, SCHEMES[dialect], bearer, too_long_to_tell(dialect))
     (tmp_path / "schemathesis.toml").write_text(configuration)
     async with open_tap(ground.anonymous.url) as tap:
         with capfd.disabled():

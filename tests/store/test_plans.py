@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
@@ -12,12 +12,12 @@ import orjson
 import pytest
 
 from core.domain.access import credential_digest
-from core.domain.query import EVERYTHING, Selection, parse_query
+from core.domain.query import EVERYTHING, Combination, Condition, Group, Operator, Selection, parse_query
 from core.store.database import Database
-from core.store.lists import Order, page_of
+from core.store.lists import QUERY, Order, page_of
 from core.store.predicates import compile_query
 from core.store.queries import query
-from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES, Subject
+from core.store.subjects import AUDIT_EVENTS, FLOWS, JOB_LOGS, NAMESAKES, Subject
 from tests.support.arrangements import make_sibling
 from tests.support.claiming import unlocked_claim
 from tests.support.tenants import Tenant
@@ -346,19 +346,78 @@ async def test_claiming_staged_jobs_does_not_read_the_ended_ones(database: Datab
     assert rows_touched(text) <= 20, text
 
 
-@pytest.mark.parametrize("name", ["next_delivery_in", "find_expired_leases", "find_undelivered"])
+@pytest.mark.parametrize(
+    "name", ["deliveries.next_delivery_in", "jobs.find_expired_leases", "deliveries.find_undelivered"]
+)
 async def test_the_loops_do_not_read_the_ended_jobs(database: Database, crowded: tuple[int, int], name: str) -> None:
     arguments: dict[str, tuple[object, ...]] = {
-        "next_delivery_in": (),
-        "find_expired_leases": (100,),
-        "find_undelivered": (timedelta(seconds=3), 100),
+        "deliveries.next_delivery_in": (),
+        "jobs.find_expired_leases": (100,),
+        "deliveries.find_undelivered": (timedelta(seconds=3), 100),
     }
-    text = await plan(database, query(f"jobs.{name}"), *arguments[name])
+    text = await plan(database, query(name), *arguments[name])
     assert "Seq Scan on jobs" not in text, text
 
 
 async def test_a_control_without_the_index_reads_everything(database: Database, crowded: tuple[int, int]) -> None:
     async with database.connection() as connection:
         await connection.execute("DROP INDEX jobs_staged_index")
-    text = await plan(database, query("jobs.next_delivery_in"))
+    text = await plan(database, query("deliveries.next_delivery_in"))
     assert "Seq Scan on jobs" in text, text
+
+
+# The audit trail
+
+TRAIL = """
+    INSERT INTO audit_events (company_id, at, actor_type, actor_id, action, subject_type, subject_id)
+    SELECT $1, now() - n * interval '1 min', 'apiToken', n % 7, 'storage.set', 'flow', n % 1000
+    FROM generate_series(1, $2::integer) AS n
+"""
+
+
+@pytest.fixture
+async def trails(tenant: Tenant, database: Database) -> int:
+    """A company with a long trail beside another's; returns the company."""
+    async with database.connection() as connection:
+        for company_id in (tenant.company_id, tenant.company_id + 1):
+            await connection.execute(TRAIL, company_id, MANY)
+        await connection.execute("VACUUM ANALYZE audit_events")
+    return tenant.company_id
+
+
+async def audit_plan(database: Database, company_id: int, conditions: tuple[Condition, ...], *asked: object) -> str:
+    """The plan that an API's connection keeps, whatever the values: of its first one hundred events."""
+    found = compile_query(Combination(Group.AND, conditions), first=8, subject=AUDIT_EVENTS)
+    statement = query("audit_events.list_events").replace(QUERY, found.sql)
+    async with database.connection() as connection, connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE trail AS {statement}")
+        values = ", ".join("NULL" if value is None else f"'{value}'" for value in (company_id, *asked, 100, 0))
+        values += "".join(f", '{value}'" for value in found.parameters)
+        rows = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE trail({values})")
+        await connection.execute("DEALLOCATE trail")
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_the_newest_events_and_those_of_a_span_are_found_in_the_index(database: Database, trails: int) -> None:
+    """Wherever in the trail it is, and where it was read to."""
+    then = datetime.now(UTC) - timedelta(minutes=MANY // 2)
+    for asked in ((None, None, None, None), (None, then, None, None), (then, None, then + timedelta(minutes=50), 1)):
+        text = await audit_plan(database, trails, (), *asked)
+        assert "audit_events_time_index" in text, text
+        assert rows_touched(text) <= 100, text
+
+
+async def test_what_happened_to_one_thing_is_found_in_its_index(database: Database, trails: int) -> None:
+    conditions = (Condition("subject_type", Operator.EQ, "flow"), Condition("subject_id", Operator.EQ, 5))
+    text = await audit_plan(database, trails, conditions, None, None, None, None)
+    assert "audit_events_subject_index" in text, text
+    assert rows_touched(text) <= MANY // 1000, text
+
+
+async def test_a_control_without_its_index_reads_the_trail(database: Database, trails: int) -> None:
+    async with database.connection() as connection:
+        await connection.execute("DROP INDEX audit_events_subject_index")
+    conditions = (Condition("subject_type", Operator.EQ, "flow"), Condition("subject_id", Operator.EQ, 5))
+    text = await audit_plan(database, trails, conditions, None, None, None, None)
+    assert rows_touched(text) > MANY // 2, text

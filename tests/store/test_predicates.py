@@ -13,7 +13,7 @@ from core.domain import languages
 from core.domain.query import Combination, Glob, Group, parse_query
 from core.store.database import Database
 from core.store.predicates import compile_query
-from core.store.subjects import FLOWS, JOB_LOGS, NAMESAKES, VERSIONS, Place, Subject
+from core.store.subjects import AUDIT_EVENTS, FLOWS, JOB_LOGS, NAMESAKES, VERSIONS, Place, Subject
 from tests.support.agreement import Question, check_agreement, make_grounds, of_any_query
 from tests.support.conditions import assert_each_condition
 from tests.support.evaluator import Row
@@ -99,7 +99,7 @@ def test_every_route_fields_stands_somewhere() -> None:
     """But for those of a version that are its flow's, and those that are the same everywhere."""
     missing = {
         id(subject): set(subject.language) - set(subject.places) - set(subject.constants)
-        for subject in (FLOWS, NAMESAKES, JOB_LOGS)
+        for subject in (FLOWS, NAMESAKES, JOB_LOGS, AUDIT_EVENTS)
     }
     assert set().union(*missing.values()) == set()
     assert set(VERSIONS.language) - set(VERSIONS.places) == {"name", "flowClass", "customNodeSupports"}

@@ -34,6 +34,8 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
+from service.native import audit as native_audit
+from service.native import company as native_company
 from service.native import jobs as native_jobs
 from service.native import marketplace as native_marketplace
 from service.native import storage as native_storage
@@ -299,6 +301,10 @@ async def _nothing(_: Tenant) -> Arranged:
     return Arranged({})
 
 
+async def _runner(_: Tenant) -> Arranged:
+    return Arranged({}, {"runner_url": f"https://runner.example/{next(_numbers)}"})
+
+
 async def _somebody(tenant: Tenant) -> User:
     """The company's one person of this name, made where there is none: a password takes a while to hash."""
     email = f"somebody@company{tenant.company_id}.example"
@@ -353,7 +359,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_flows.read_flow: _flow,
     losant_flows.change_flow: _flow_change,
     losant_flows.delete_flow: _flow,
-    losant_versions.list_versions: _flow,
+    losant_versions.list_versions: _version,
     losant_versions.create_version: _new_version,
     losant_versions.delete_versions: _deletion,
     losant_versions.read_version: _version,
@@ -363,7 +369,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_storage.set_entry: _new_value,
     losant_storage.clear_storage: _stored,
     losant_storage.read_metadata: _stored,
-    losant_jobs.list_job_logs: _application,
+    losant_jobs.list_job_logs: _job_log,
     losant_jobs.read_job_log: _job_log,
     native_jobs.list_jobs: _nothing,
     native_jobs.read_job: _job,
@@ -404,4 +410,8 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_marketplace.list_log: _item,
     native_transfers.export_version: _inactive,
     native_transfers.import_flow: _file,
+    native_audit.list_events: _nothing,
+    native_company.read_company: _nothing,
+    native_company.change_company: _runner,
+    native_company.list_secrets: _nothing,
 }

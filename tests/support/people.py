@@ -71,6 +71,12 @@ async def make_person(tenant: Tenant, role: Role = Role.MANAGER) -> Person:
     return Person(tenant.database, user, await log_in(tenant.database, user))
 
 
+async def make_robot(tenant: Tenant, role: Role = Role.ADMINISTRATOR) -> str:
+    """The Authorization header of a program that may do what this role may."""
+    client = await make_client(await make_user(tenant, role), tenant.database)
+    return f"Bearer {await client_token(tenant.database, client)}"
+
+
 async def make_client(user: User, database: Database) -> NewClient:
     maker = Principal(user.company_id, ActorType.CLI, None)
     return await people.create_client(maker, database, user.id, name="robot", random_text=secrets.token_urlsafe)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.statements import Census, Line
+
 
 class Stop:
     """One stop that was asked for: `reached()` waits until traffic has come to it."""
@@ -50,9 +52,13 @@ class Stop:
 
 
 class Wire:
-    """`async with Wire(url) as wire:`, then `wire.url` leads to the same server until `shut()`."""
+    """`async with Wire(url) as wire:`, then `wire.url` leads to the same server until `shut()`.
 
-    def __init__(self, url: str) -> None:
+    What clients say over it is counted in `census`, if one is given.
+    """
+
+    def __init__(self, url: str, census: Census | None = None) -> None:
+        self._census = census
         self._target = urlsplit(url)
         self._server: asyncio.Server | None = None
         self._port = 0
@@ -107,7 +113,8 @@ class Wire:
         try:
             back, forth = await asyncio.open_connection(self._target.hostname, self._target.port)
             writers.append(forth)
-            await _Call(self._find, writer, forth).carry(reader, back)
+            line = self._census.line() if self._census else None
+            await _Call(self._find, writer, forth, line).carry(reader, back)
         except (OSError, asyncio.CancelledError):
             pass  # a side has hung up, or the test is over
         finally:
@@ -124,8 +131,13 @@ class _Call:
     """One connection, and the stop at which its answers are held."""
 
     def __init__(
-        self, find: Callable[..., Stop | None], client: asyncio.StreamWriter, server: asyncio.StreamWriter
+        self,
+        find: Callable[..., Stop | None],
+        client: asyncio.StreamWriter,
+        server: asyncio.StreamWriter,
+        line: Line | None,
     ) -> None:
+        self._line = line
         self._find = find
         self._client = client
         self._server = server
@@ -143,6 +155,8 @@ class _Call:
 
     async def _ask(self, questions: asyncio.StreamReader) -> None:
         while data := await questions.read(65_536):
+            if self._line:
+                self._line.hear(data)
             if stop := self._find(data, self._client, self._server):
                 if stop.after:
                     self._held = stop

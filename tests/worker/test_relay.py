@@ -8,9 +8,9 @@ import pytest
 from redis.exceptions import RedisError
 
 from core.domain.jobs import JobKind
-from core.store import jobs
+from core.store import deliveries, jobs
 from core.store.database import Connection
-from core.store.jobs import Delivery
+from core.store.deliveries import Delivery
 from tests.support.claiming import unlocked_claim
 from tests.support.machinery import Machinery
 from tests.support.servers import RunningServer
@@ -25,7 +25,7 @@ from worker.transport import connect, queue_name, send
 
 
 async def claim(connection: Connection) -> list[Delivery]:
-    return await jobs.claim_staged(connection, limit=100, lease=LEASE, bulk_cap=100)
+    return await deliveries.claim_staged(connection, limit=100, lease=LEASE, bulk_cap=100)
 
 
 async def in_redis(machinery: Machinery) -> list[str]:
@@ -101,7 +101,7 @@ async def test_marks_only_what_it_claimed(tenant: Tenant, machinery: Machinery) 
     claimed = await tenant.database.transaction(claim)
     second = await stage(tenant)
     async with tenant.database.connection() as connection:
-        await jobs.mark_delivered(connection, claimed)
+        await deliveries.mark_delivered(connection, claimed)
     await send(machinery.redis, claimed)
     assert await machinery.drain() == ["settled", "settled"]
     assert {(await read(tenant, job_id)).status for job_id in (first, second)} == {"completed"}
@@ -128,7 +128,7 @@ async def test_a_late_mark_leaves_the_next_attempt_alone(tenant: Tenant, machine
         job = await jobs.claim(connection, delivery.id, delivery.attempt, LEASE)
         assert job is not None
         await jobs.restage(connection, job.id, after=0, failures=1, error=None)
-        await jobs.mark_delivered(connection, [delivery])
+        await deliveries.mark_delivered(connection, [delivery])
     assert await machinery.drain() == ["settled"]
     assert (await read(tenant, job_id)).attempts == 2
 

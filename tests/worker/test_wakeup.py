@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.settings import Settings
-from core.store.jobs import NOTIFY_CHANNEL
+from core.store.deliveries import NOTIFY_CHANNEL
 from tests.support.machinery import Machinery
 from tests.support.servers import RunningServer
 from tests.support.waiting import now, until

@@ -45,3 +45,101 @@ AS $$
     SELECT NULL, company, application, NULL, NULL, false
     WHERE company IS NOT NULL
 $$;
+
+-- What is deployed becomes inactive, and what is pending is taken back, but for that of the version `but`; each with its
+-- audit event. How many there were. The flow is locked.
+CREATE FUNCTION release_deployed(
+    company bigint, flow bigint, but bigint, by_type text, by_id bigint, from_remote text
+)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    released bigint;
+BEGIN
+    WITH old AS (
+        SELECT v.id, v.status FROM flow_versions v
+        WHERE v.flow_id = flow AND v.company_id = company AND v.status = 'Deployed'
+        UNION ALL
+        SELECT v.id, v.status FROM flow_versions v
+        WHERE v.flow_id = flow AND v.company_id = company AND v.deploy_at IS NOT NULL AND v.id <> but
+    ), changed AS (
+        UPDATE flow_versions v
+        SET status = CASE old.status WHEN 'Deployed' THEN 'Inactive' ELSE old.status END, deployed_at = NULL,
+            deploy_at = NULL, revision = v.revision + 1, updated_at = clock_timestamp(), updated_by_type = by_type,
+            updated_by_id = by_id
+        FROM old
+        WHERE v.id = old.id AND v.company_id = company
+        RETURNING v.id, v.digest, old.status AS was
+    ), accounted AS (
+        INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
+                                  before_digest)
+        SELECT company, by_type, by_id, from_remote,
+               CASE was WHEN 'Deployed' THEN 'version.undeploy' ELSE 'version.deploy_cancel' END, 'version',
+               id, CASE was WHEN 'Deployed' THEN digest END
+        FROM changed
+    )
+    SELECT count(*) INTO released FROM changed;
+    RETURN released;
+END
+$$;
+
+-- A version becomes the deployed one, with its audit event. The flow is locked and has none; a Draft gets the name `given`,
+-- anything else keeps its own.
+CREATE FUNCTION promote_version(
+    company bigint, version bigint, by_type text, by_id bigint, from_remote text, given text, given_folded text,
+    told jsonb
+)
+RETURNS SETOF flow_versions
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    RETURN QUERY
+    WITH promoted AS (
+        UPDATE flow_versions v
+        SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
+            name = coalesce(v.name, given), name_folded = coalesce(v.name_folded, given_folded),
+            revision = v.revision + 1, updated_at = clock.now, updated_by_type = by_type, updated_by_id = by_id
+        FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
+        WHERE v.id = version AND v.company_id = company
+        RETURNING v.*
+    ), accounted AS (
+        INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id,
+                                  after_digest, details)
+        SELECT company, by_type, by_id, from_remote, 'version.deploy', 'version', p.id, p.digest, told FROM promoted p
+    )
+    SELECT * FROM promoted;
+END
+$$;
+
+-- Deploys a kept version where there is nothing to decide: it is neither a Draft nor deployed, its instant has come, and
+-- no instant of any schedule changes its meaning. No row, and nothing is done, where that is not so. Each statement looks
+-- anew, so whoever waited for the flow sees what the others did.
+CREATE FUNCTION deploy_at_once(
+    company bigint, application bigint, flow bigint, version bigint, planned_for timestamptz, by_type text, by_id bigint,
+    from_remote text
+)
+RETURNS SETOF flow_versions
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    PERFORM FROM flows f
+    WHERE f.id = flow AND f.company_id = company AND (application IS NULL OR f.application_id = application)
+      AND f.removing_since IS NULL AND f.flow_class <> 'customNode'
+    FOR NO KEY UPDATE;
+    IF NOT FOUND OR planned_for > clock_timestamp() OR EXISTS (SELECT FROM schedules s WHERE s.flow_id = flow) THEN
+        RETURN;
+    END IF;
+    PERFORM FROM flow_versions v
+    WHERE v.id = version AND v.flow_id = flow AND v.company_id = company AND v.status = 'Inactive'
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM release_deployed(company, flow, version, by_type, by_id, from_remote);
+    UPDATE flows f
+    SET revision = f.revision + 1, updated_at = clock_timestamp(), updated_by_type = by_type, updated_by_id = by_id
+    WHERE f.id = flow AND f.company_id = company;
+    RETURN QUERY SELECT * FROM promote_version(company, version, by_type, by_id, from_remote, NULL, NULL, '{}');
+END
+$$;

@@ -116,44 +116,19 @@ WHERE id = $2 AND company_id = $1
 RETURNING *;
 
 -- name: release_deployed
--- First half of a deploy; in one statement with the second, the partial unique index would fail by row order. What is
--- deployed becomes inactive, and what is pending is taken back, but for that of the version $3; each with its audit event.
-WITH old AS (
-    SELECT id, status FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND status = 'Deployed'
-    UNION ALL
-    SELECT id, status FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL AND id <> $3
-), changed AS (
-    UPDATE flow_versions v
-    SET status = CASE old.status WHEN 'Deployed' THEN 'Inactive' ELSE old.status END, deployed_at = NULL,
-        deploy_at = NULL, revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4,
-        updated_by_id = $5
-    FROM old
-    WHERE v.id = old.id AND v.company_id = $1
-    RETURNING v.id, v.digest, old.status AS was
-), accounted AS (
-    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, before_digest)
-    SELECT $1, $4, $5, $6, CASE was WHEN 'Deployed' THEN 'version.undeploy' ELSE 'version.deploy_cancel' END, 'version',
-           id, CASE was WHEN 'Deployed' THEN digest END
-    FROM changed
-)
-SELECT count(*) FROM changed;
+-- First half of a deploy; in one statement with the second, the partial unique index would fail by row order.
+SELECT release_deployed($1, $2, $3, $4, $5, $6);
 
 -- name: promote_version
--- Second half of a deploy, with its audit event. A Draft gets the name $5, anything else keeps its own.
-WITH v AS (
-    UPDATE flow_versions
-    SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
-        name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
-        revision = revision + 1, updated_at = clock.now, updated_by_type = $3, updated_by_id = $4
-    FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
-    WHERE id = $2 AND company_id = $1
-    RETURNING id, digest, name, deployed_at
-), accounted AS (
-    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest,
-                              details)
-    SELECT $1, $3, $4, $7, 'version.deploy', 'version', id, digest, $8 FROM v
-)
-SELECT * FROM v;
+-- Second half of a deploy. A Draft gets the name $6, anything else keeps its own.
+SELECT v.id, v.digest, v.name, v.deployed_at FROM promote_version($1, $2, $3, $4, $5, $6, $7, $8) v;
+
+-- name: deploy_at_once
+-- Both for a kept version, and the version as its dialect shows it, where there is nothing to decide; no row where there
+-- is, and nothing is done.
+SELECT v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM deploy_at_once($1, $2, $3, $4, $5, $6, $7, $8) v
+JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id;
 
 -- name: names_beginning
 -- The names a flow has already used that are $3, or $3 with a hyphen and more; $3 has no wildcards.

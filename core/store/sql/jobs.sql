@@ -12,26 +12,6 @@ INSERT INTO jobs (public_id, company_id, application_id, flow_id, parent_id, kin
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'failed', clock_timestamp(), $11, $12)
 RETURNING id;
 
--- name: claim_staged
--- What is due for delivery, leased to one relay; how, says the function (migration 0007).
-SELECT id, attempt, queue FROM claim_staged($1, $2, $3);
-
--- name: mark_delivered
--- Settles exactly what was claimed: a job that has moved on to another attempt since is left alone.
-UPDATE jobs j
-SET deliver_at = NULL, relayed_until = NULL, delivered_at = clock_timestamp()
-FROM unnest($1::bigint[], $2::integer[]) AS sent (id, attempt)
-WHERE j.id = sent.id AND j.attempt = sent.attempt AND j.status = 'queued' AND j.deliver_at IS NOT NULL;
-
--- name: release_staged
--- Gives back what Redis did not take, so that the next beat tries again at once.
-UPDATE jobs SET relayed_until = NULL WHERE id = ANY($1::bigint[]) AND deliver_at IS NOT NULL;
-
--- name: next_delivery_in
--- Seconds until something not yet due becomes due; null if nothing is waiting.
-SELECT extract(epoch FROM min(deliver_at) - clock_timestamp())::float8 FROM jobs
-WHERE deliver_at > (SELECT clock_timestamp());
-
 -- name: claim_job
 -- The one way into in_progress. A delivery for another attempt, a second delivery or a cancelled job finds no row.
 UPDATE jobs
@@ -98,19 +78,6 @@ WHERE finished_at IS NULL AND status = 'in_progress' AND leased_until < clock_ti
 ORDER BY id LIMIT $1
 FOR NO KEY UPDATE SKIP LOCKED;
 
--- name: find_undelivered
--- Jobs handed to Redis a while ago that no worker has claimed: Redis may have forgotten them.
-SELECT id, attempt, queue FROM jobs
-WHERE finished_at IS NULL AND status = 'queued' AND delivered_at < clock_timestamp() - $1::interval
-ORDER BY delivered_at LIMIT $2;
-
--- name: stage_again
--- Under the same id, and only if nothing has happened to the job since it was looked at.
-UPDATE jobs j
-SET deliver_at = clock_timestamp(), delivered_at = NULL
-FROM unnest($1::bigint[], $2::integer[]) AS lost (id, attempt)
-WHERE j.id = lost.id AND j.attempt = lost.attempt AND j.status = 'queued' AND j.deliver_at IS NULL;
-
 -- name: read_job
 -- One job of a company by public id.
 SELECT * FROM jobs WHERE public_id = $2 AND company_id = $1;
@@ -172,11 +139,6 @@ SELECT application_id, kind FROM job_tombstones WHERE company_id = $1 AND (publi
 -- name: forget_tombstones
 -- After this even the memory of an expired job ends, and its address answers 404.
 DELETE FROM job_tombstones WHERE expired_at < clock_timestamp() - $1::interval;
-
--- name: hint_staged
--- Wakes the relay through LISTEN. Only for staging from the command line, which has no Redis: NOTIFY makes commits
--- queue behind each other, so the busy paths do without it.
-SELECT pg_notify('penstock_staged', '');
 
 -- name: find_undo
 -- The undo of a job, if one was ever accepted.

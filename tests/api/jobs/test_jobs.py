@@ -564,3 +564,10 @@ async def test_a_filter_of_unknown_words_is_422(api: Api) -> None:
     answer = await api.get(f"{JOBS}?filter%5Bstatus%5D=queued,done")
     problem = "must be one or more of queued, in_progress, completed, failed, errored, cancelled"
     assert_answer(answer, 422, {"message": f"filter[status]: {problem}", "errors": {"filter[status]": [problem]}})
+
+
+async def test_an_unknown_filter_is_400_and_those_there_are_are_named(api: Api) -> None:
+    """Passed over, it would leave jobs in the list that were not meant."""
+    answer = await api.get(f"{JOBS}?filter%5Bstatus%5D=queued&filter%5Bstate%5D=queued")
+    message = "Requested filter(s) `state` are not allowed. Allowed filter(s) are `status, kind`."
+    assert_answer(answer, 400, {"message": message})
