@@ -76,7 +76,7 @@ SHARED = {
     native_marketplace.yank_item,
     native_marketplace.list_log,
 }
-"""What companies of one family share, which no generated test can know: tests/api/test_marketplace.py has the table."""
+"""What companies of one family share, which no generated test can know: test_marketplace_family.py has the table."""
 
 every_route_for_people = every(lambda route: route.dialect.takes_people and not route.is_open, market=True)
 every_route_to_own = every(
