@@ -11,7 +11,7 @@ SERVED := tests/store tests/operations tests/worker tests/api --ignore-glob "tes
 # A pooler changes what a session and a transaction are: every statement and every operation goes through it, and jobs as callers see them.
 POOLED := $(filter-out tests/api,$(SERVED)) tests/api/jobs tests/api/test_surfaces.py tests/api/test_waiting.py
 
-.PHONY: help run demo test check bench bench-smoke fuzz faults test-tools test-system-servers test-pooler test-samples test-clients test-contracts test-schemathesis schema clean-data
+.PHONY: help run demo test check bench bench-smoke fuzz faults faults-short test-tools test-system-servers test-pooler test-samples test-clients test-contracts test-schemathesis schema clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -56,6 +56,9 @@ schema: ## write core/store/schema.sql anew from the migrations
 
 faults: ## what happens when processes are killed and servers go away, one promise a line
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -q
+
+faults-short: ## the same without those that take longest
+	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -q -m "not long"
 
 fuzz: ## the query language on inputs nobody thought of, for FUZZ_SECONDS=60; FUZZ_REPLAY=file tries a kept one again
 	@$(PYTHON) cli/bootstrap.py --fuzz && exec $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_REPLAY),--replay "$(FUZZ_REPLAY)")

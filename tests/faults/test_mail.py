@@ -63,6 +63,7 @@ async def test_away(ground: Ground, promise: Promise) -> None:
     )
 
 
+@pytest.mark.long
 async def test_killed_after_acceptance(ground: Ground, promise: Promise) -> None:
     """worker killed after the mail server took the letter, before the commit"""
     async with Wire(ground.database_url) as wire:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
+import pytest
 
 from core.store.migrate import migrate
 from tests.faults import unguarded
@@ -16,6 +17,7 @@ from tests.support.smtp import SmtpCatcher
 from tests.support.waiting import now, until
 
 
+@pytest.mark.long
 async def test_killed(empty_redis_url: str, smtp: SmtpCatcher, promise: Promise) -> None:
     """PostgreSQL killed -9 in the middle of a deletion"""
     with open_folder() as folder:

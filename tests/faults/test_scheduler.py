@@ -58,6 +58,7 @@ async def test_relay_killed_before_its_mark(new_ground: NewGround, promise: Prom
     )
 
 
+@pytest.mark.long
 async def test_relay_stopped_after_its_claim(new_ground: NewGround, promise: Promise) -> None:
     """relay stopped between its claim and Redis"""
     ground, other = await new_ground(), await new_ground()

@@ -59,6 +59,7 @@ async def test_flushed(new_ground: NewGround, promise: Promise) -> None:
     )
 
 
+@pytest.mark.long
 async def test_away(new_ground: NewGround, valkey: RunningServer, promise: Promise) -> None:
     """Valkey away for 5 s while deletions are accepted and one runs"""
     ground, other = await new_ground(), await new_ground()

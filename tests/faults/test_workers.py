@@ -21,6 +21,7 @@ from tests.support.waiting import now
 from tests.support.wire import Wire
 
 
+@pytest.mark.long
 async def test_killed_three_times(new_ground: NewGround, promise: Promise) -> None:
     """worker killed -9 three times in a deletion of 30,000
 
@@ -116,6 +117,7 @@ async def test_told_to_end(ground: Ground, promise: Promise) -> None:
     promise.kept(f"{account}; handed over in {handed_over:.2f} s", control=f"killed instead, it took {waited:.1f} s")
 
 
+@pytest.mark.long
 async def test_killed_before_it_claims(ground: Ground, promise: Promise) -> None:
     """worker killed after taking a delivery, before claiming its job"""
     async with Wire(ground.database_url) as wire:
@@ -139,6 +141,7 @@ async def test_killed_before_it_claims(ground: Ground, promise: Promise) -> None
     )
 
 
+@pytest.mark.long
 async def test_killed_beside_a_lock(new_ground: NewGround, promise: Promise) -> None:
     """worker killed -9 while it waits for a row that somebody else keeps"""
     ground, other = await new_ground(), await new_ground()
