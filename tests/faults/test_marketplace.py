@@ -105,6 +105,7 @@ async def test_killed_in_an_upload(new_ground: NewGround, promise: Promise) -> N
     promise.kept(f"{found.items} items, whole, of {len(UPLOAD_STEPS)} uploads", control=await _add_in_two(other))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_killed_in_an_install(new_ground: NewGround, promise: Promise) -> None:
     """worker killed -9 at each step of an install"""
