@@ -3,7 +3,9 @@
 # Needs curl and python3. Ends with 1 at the first answer that is not as it should be.
 set -eu
 
+set -a
 . "${PENSTOCK_HOME:-.penstock}/credentials.env"
+set +a
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 
@@ -60,6 +62,17 @@ is data.status Draft
 expect 409 POST "$versions"
 expect 409 DELETE "$versions/$first"
 
+schedules="/flow-versions/$first/schedules"
+expect 200 POST /schedules/preview '{"cron_string": "30 2 * * *", "timezone": "Europe/Berlin", "from": "2027-03-27T12:00:00Z"}'
+is data.0.local 2027-03-28T03:30:00+02:00
+is data.0.warnings.0 DST_GAP
+expect 200 POST "$schedules" '{"cron_string": "0 3 * * *", "timezone": "Europe/Berlin"}'
+schedule=$(field data.id)
+expect 422 POST "$schedules" '{"cron_string": "0 25 * * *"}'
+is errors.cron_string.0 "hour, character 3: 25 is not from 0 to 23"
+expect 200 PUT "$schedules/$schedule" '{"paused": true, "pause_reason": "stocktaking"}'
+is data.paused True
+
 expect 200 PUT "$versions/$first" '{"deployed_at": "2020-01-01T00:00:00Z"}'
 is data.status Deployed
 is data.name v1
@@ -67,6 +80,12 @@ expect 200 GET "$versions"
 is data.0.status Draft
 is data.1.id "$first"
 second=$(field data.0.id)
+expect 200 GET "/flow-versions/$second/schedules"
+is data.0.pause_reason stocktaking
+expect 200 DELETE "/flow-versions/$second/schedules/$(field data.0.id)"
+expect 200 GET "$versions?include=schedules_count&sort=iteration"
+is data.0.schedules_count 1
+is data.1.schedules_count 0
 expect 200 GET "$versions?filter%5Bstatus%5D=Draft,Inactive&sort=-iteration"
 is data.0.id "$second"
 
@@ -97,6 +116,18 @@ is data.0.version_id "$second"
 expect 200 POST "/flows/$flow/trash/$(field data.0.id)/restore"
 expect 200 GET "$versions/$second"
 is data.name v2
+
+expect 403 GET /audit-events
+login=$(python3 -c 'import json, os
+print(json.dumps({"username": os.environ["PENSTOCK_ADMIN_EMAIL"], "password": os.environ["PENSTOCK_ADMIN_PASSWORD"]}))')
+got=$(curl -sS -o "$answer" -w '%{http_code}' -H "Content-Type: application/json" --data "$login" \
+    "$PENSTOCK_URL/fabric/api/login")
+[ "$got" = 200 ] || fail "logging in answered $got instead of 200"
+echo "200 POST /fabric/api/login"
+key=$PENSTOCK_API_KEY PENSTOCK_API_KEY="Bearer $(field token)"
+expect 200 GET "/audit-events?filter%5Baction%5D=version.deploy&filter%5Bsubject_id%5D=$second"
+is data.0.actor_type scheduler
+PENSTOCK_API_KEY=$key
 
 expect 400 GET "$versions?include=nonsense"
 expect 422 PUT "$versions/$second" '{"deployed_at": "tomorrow"}'

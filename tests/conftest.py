@@ -1,29 +1,22 @@
-"""Real servers once per test process, a database of its own per test, and a test that leaves nothing behind."""
+"""Real servers once per test process, a database as if it were new for each test, which leaves nothing behind."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from core.settings import Settings, read_settings
 from core.store.database import Database, open_database
-from core.store.migrate import migrate
 from tests.support.api import Api, open_api
+from tests.support.databases import TEMPLATE, Databases, named
 from tests.support.logs import Logs, captured
 from tests.support.machinery import Machinery, open_machinery
 from tests.support.pooler import WANTED, running_pgbouncer
 from tests.support.servers import RunningServer, open_folder, running_postgres_server, running_valkey
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import Tenant, make_tenant
-
-TEMPLATE = "penstock_template"
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -52,23 +45,24 @@ async def valkey() -> AsyncIterator[RunningServer]:
 
 
 @pytest.fixture(scope="session")
-async def template(postgres: RunningServer) -> str:
-    """A migrated database that every test gets a copy of."""
-    await _administer(postgres.url, f"CREATE DATABASE {TEMPLATE}")
-    connection = await asyncpg.connect(named(postgres.url, TEMPLATE))
-    await migrate(connection)
-    await connection.close()
+async def databases(postgres: RunningServer) -> Databases:
+    databases = Databases(postgres.url, pooled=bool(WANTED))
+    await databases.prepare()
+    return databases
+
+
+@pytest.fixture(scope="session")
+async def template(databases: Databases) -> str:
+    """A migrated database, to make copies of."""
     return TEMPLATE
 
 
 @pytest.fixture
-async def database_url(postgres: RunningServer, template: str) -> AsyncIterator[str]:
-    """A copy of the template. Dropping it fails while somebody is connected, so a forgotten connection is found."""
-    name = f"test_{next(_numbers)}"
-    await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield named(postgres.url, name)
-    # A pooler keeps its connections; without one, a connection left open is a test's mistake and fails here.
-    await _administer(postgres.url, f"DROP DATABASE {name}" + (" WITH (FORCE)" if WANTED else ""))
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    """A database as after its migration. A connection left open is a test's mistake, and fails it."""
+    url = await databases.take()
+    yield url
+    await databases.give_back(url)
 
 
 @pytest.fixture
@@ -143,15 +137,3 @@ def logs() -> Iterator[Logs]:
     with captured() as logs:
         yield logs
     assert not logs.unexpected
-
-
-def named(url: str, database: str) -> str:
-    """The URL of another database on the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
-
-
-async def _administer(url: str, statement: str) -> None:
-    async with AsyncExitStack() as stack:
-        connection = await asyncpg.connect(url)
-        stack.push_async_callback(connection.close)
-        await connection.execute(statement)

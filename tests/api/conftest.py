@@ -13,9 +13,9 @@ import pytest
 from core.settings import Settings, read_settings
 from core.store.database import Database, open_database
 from service.routes import Route
-from tests.conftest import named
 from tests.support.api import Api, open_api
 from tests.support.arrangements import make_sibling
+from tests.support.databases import named
 from tests.support.people import make_robot
 from tests.support.servers import RunningServer
 from tests.support.tenants import Tenant, make_tenant

@@ -17,7 +17,7 @@ NAMES = [f"{table}.{name}" for table in tables() for name in queries_of(table)]
 
 @pytest.fixture(scope="module")
 async def connection(postgres: object, template: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    from tests.conftest import named
+    from tests.support.databases import named
     from tests.support.servers import RunningServer
 
     assert isinstance(postgres, RunningServer)

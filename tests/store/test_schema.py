@@ -9,7 +9,7 @@ import pytest
 
 from core.store import constraints
 from core.store.migrate import MigrationError, migrate, migrations, pending
-from tests.conftest import named
+from tests.support.databases import named
 from tests.support.market import make_item, yank
 from tests.support.schema import describe
 from tests.support.servers import RunningServer

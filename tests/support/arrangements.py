@@ -394,7 +394,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     patchworks_flows.replace_flow: _company_flow_change,
     patchworks_flows.change_flow: _company_flow_change,
     patchworks_flows.delete_flow: _company_flow,
-    patchworks_versions.list_versions: _company_flow,
+    patchworks_versions.list_versions: _inactive,
     patchworks_versions.create_version: _company_flow,
     patchworks_versions.read_version: _inactive,
     patchworks_versions.change_version: _deploy,
