@@ -637,7 +637,7 @@ $function$;
 CREATE OR REPLACE FUNCTION open_caller(shown bytea, is_key boolean, company bigint, application bigint)
  RETURNS TABLE(caller_id bigint, company_id bigint, application_id bigint, scopes text[], rate_limit integer, unnoted boolean)
  LANGUAGE sql
- STABLE
+ STABLE ROWS 1
 AS $function$
     SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit, false
     FROM open_token(shown) t
@@ -691,6 +691,7 @@ $function$;
 CREATE OR REPLACE FUNCTION promote_version(company bigint, version bigint, by_type text, by_id bigint, from_remote text, given text, given_folded text, told jsonb)
  RETURNS SETOF flow_versions
  LANGUAGE plpgsql
+ ROWS 1
 AS $function$
 BEGIN
     RETURN QUERY
@@ -714,6 +715,7 @@ $function$;
 CREATE OR REPLACE FUNCTION deploy_at_once(company bigint, application bigint, flow bigint, version bigint, planned_for timestamp with time zone, by_type text, by_id bigint, from_remote text)
  RETURNS SETOF flow_versions
  LANGUAGE plpgsql
+ ROWS 1
 AS $function$
 BEGIN
     PERFORM FROM flows f

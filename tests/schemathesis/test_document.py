@@ -82,7 +82,7 @@ async def known_of_losant(tenant: Tenant) -> Known:
 
 
 async def known_natively(tenant: Tenant) -> Known:
-    """Jobs that have ended, what they have put into the trash, and somebody who can log in."""
+    """Jobs that have ended, and what they have put into the trash."""
     flows = [await tenant.make_flow(f"Flow {number}") for number in range(3)]
     jobs = []
     for flow in flows:
@@ -93,6 +93,20 @@ async def known_natively(tenant: Tenant) -> Known:
     for flow in flows:
         found, _ = await undo.list_trash(tenant.principal, tenant.database, flow.id, limit=FLOWS, offset=0)
         entries += [entry.id for entry in found]
+    return {
+        "path.job": jobs,
+        "path.flow": [flow.id for flow in flows],
+        "path.entry": entries,
+        "body.runner_url": ["https://runner.example/run", "http://10.0.0.7:9000"],
+    }
+
+
+async def known_of_patchworks(tenant: Tenant) -> Known:
+    """A flow with versions, as often as all those without any, its versions, schedules, and somebody who can log in."""
+    empty = [(await tenant.make_flow(f"Flow {number}")).id for number in range(FLOWS)]
+    flow = await tenant.make_flow("Full")
+    await tenant.make_versions(flow, 5 * FLOWS)
+    versions = [view.id for view in await views(tenant, flow)]
     version = await tenant.make_version(await tenant.make_flow("Timed"), "v1")
     made = [
         await schedules.create_schedule(
@@ -103,9 +117,10 @@ async def known_natively(tenant: Tenant) -> Known:
     user = await make_user(tenant)
     client = await make_client(user, tenant.database)
     return {
-        "path.job": jobs,
-        "path.flow": [flow.id for flow in flows],
-        "path.entry": entries,
+        "path.flow": [*empty, *[flow.id] * FLOWS],
+        "path.version": versions,
+        "header.If-Match": ["*"],
+        "query.include": ["", "schedules", "schedules_count", "schedulesExists"],
         "path.flow_version": [version.id],
         "path.schedule": [schedule.id for schedule in made],
         "body.cron_string": ["* * * * *", "30 2 * * 0", "0 0 13 * 5"],
@@ -116,17 +131,7 @@ async def known_natively(tenant: Tenant) -> Known:
         "body.grant_type": [GRANT],
         "body.client_id": client.client_id,
         "body.client_secret": client.secret,
-        "body.runner_url": ["https://runner.example/run", "http://10.0.0.7:9000"],
     }
-
-
-async def known_of_patchworks(tenant: Tenant) -> Known:
-    """A flow with versions, as often as all those without any, and its versions."""
-    empty = [(await tenant.make_flow(f"Flow {number}")).id for number in range(FLOWS)]
-    flow = await tenant.make_flow("Full")
-    await tenant.make_versions(flow, 5 * FLOWS)
-    versions = [view.id for view in await views(tenant, flow)]
-    return {"path.flow": [*empty, *[flow.id] * FLOWS], "path.version": versions}
 
 
 KNOWN = {
@@ -135,7 +140,7 @@ KNOWN = {
     Dialect.NATIVE: known_natively,
 }
 
-SCHEMES = {Dialect.LOSANT: "token", Dialect.NATIVE: "login"}
+SCHEMES = {Dialect.LOSANT: "token", Dialect.PATCHWORKS: "login", Dialect.NATIVE: "login"}
 """How the documents call what opens all of their operations."""
 
 

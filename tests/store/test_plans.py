@@ -14,10 +14,13 @@ import pytest
 from core.domain.access import credential_digest
 from core.domain.query import EVERYTHING, Combination, Condition, Group, Operator, Selection, parse_query
 from core.store.database import Database
+from core.store.flow_versions import COLUMNS
 from core.store.lists import QUERY, Order, page_of
 from core.store.predicates import compile_query
 from core.store.queries import query
 from core.store.subjects import AUDIT_EVENTS, FLOWS, JOB_LOGS, NAMESAKES, Subject
+from core.store.templates import SHOWN, compile_template
+from schemas.patchworks import SHOWN_FLOW_VERSION
 from tests.support.arrangements import make_sibling
 from tests.support.claiming import unlocked_claim
 from tests.support.tenants import Tenant
@@ -421,3 +424,20 @@ async def test_a_control_without_its_index_reads_the_trail(database: Database, t
     conditions = (Condition("subject_type", Operator.EQ, "flow"), Condition("subject_id", Operator.EQ, 5))
     text = await audit_plan(database, trails, conditions, None, None, None, None)
     assert rows_touched(text) > MANY // 2, text
+
+
+async def test_a_deploy_finds_its_flow_however_many_there_are(
+    applications: tuple[Tenant, Tenant], database: Database
+) -> None:
+    """What a function returns is a thousand rows to the planner, unless it is told that it is one."""
+    application, _ = applications
+    sql = query("flow_versions.deploy_at_once").replace(SHOWN, compile_template(SHOWN_FLOW_VERSION, COLUMNS))
+    async with database.connection() as connection:
+        flow_id, version_id = await connection.fetchrow(
+            "SELECT flow_id, id FROM flow_versions WHERE company_id = $1 AND status = 'Inactive' LIMIT 1",
+            application.company_id,
+        )
+    asked = (application.company_id, application.application_id, flow_id, version_id, "2026-01-01T00:00:00Z", "cli", 1)
+    root = await generic_plan(database, sql, *asked, "127.0.0.1")
+    assert root["Actual Rows"] == 1
+    assert_by_index(root)

@@ -29,7 +29,7 @@ CREATE FUNCTION open_caller(shown bytea, is_key boolean, company bigint, applica
 RETURNS TABLE (
     caller_id bigint, company_id bigint, application_id bigint, scopes text[], rate_limit integer, unnoted boolean
 )
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 1
 AS $$
     SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit, false
     FROM open_token(shown) t
@@ -91,7 +91,7 @@ CREATE FUNCTION promote_version(
     told jsonb
 )
 RETURNS SETOF flow_versions
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE ROWS 1
 AS $$
 BEGIN
     RETURN QUERY
@@ -120,7 +120,7 @@ CREATE FUNCTION deploy_at_once(
     from_remote text
 )
 RETURNS SETOF flow_versions
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE ROWS 1
 AS $$
 BEGIN
     PERFORM FROM flows f
