@@ -49,7 +49,7 @@ class Watched:
             arranged = await arrange(route, self.ground.owner)
             path = arranged.path(route, parameters)
             self.census.forget()
-            answer = await send(self.anonymous.as_(credential), route, path, arranged.body)
+            answer = await send(self.anonymous.as_(credential), route, path, arranged.sent)
             assert answer.status == route.success, answer.raw
         return answer
 
