@@ -15,8 +15,10 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from cli.credentials import write_credentials
+from core.domain.access import Role
 from core.domain.artifacts import split
 from core.domain.identifiers import hex_id
+from core.operations import people
 from core.settings import Settings
 from core.store.database import Database
 from tests.architecture.documents import ROOT, blocks, read
@@ -73,13 +75,24 @@ async def test_the_life_of_a_version_by_curl(anonymous: Api, tenant: Tenant, tmp
     script = (ROOT / "examples" / "patchworks.sh").read_text()
     home = tmp_path / ".penstock"
     home.mkdir()
-    write_credentials(home, {"PENSTOCK_URL": anonymous.url, "PENSTOCK_API_KEY": tenant.key})
+    email, password = "administrator@example.com", "correct-horse-battery-staple"
+    role = Role.ADMINISTRATOR
+    await people.create_user(
+        tenant.principal, tenant.database, email=email, name="Somebody", role=role, password=password
+    )
+    known = {
+        "PENSTOCK_URL": anonymous.url,
+        "PENSTOCK_API_KEY": tenant.key,
+        "PENSTOCK_ADMIN_EMAIL": email,
+        "PENSTOCK_ADMIN_PASSWORD": password,
+    }
+    write_credentials(home, known)
     deployer = asyncio.create_task(run_deployer(Deployer(tenant.database)))
     try:
         assert (await _paste(script, tmp_path)).endswith("Everything was as it should be.\n")
     finally:
         await end_tasks([deployer])
-    write_credentials(home, {"PENSTOCK_URL": anonymous.url, "PENSTOCK_API_KEY": "pnk_nonsense"})
+    write_credentials(home, {**known, "PENSTOCK_API_KEY": "pnk_nonsense"})
     with pytest.raises(AssertionError, match="answered 401 instead of 200"):
         await _paste(script, tmp_path)
 
