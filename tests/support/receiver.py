@@ -39,6 +39,8 @@ class Received:
     target: str
     headers: Mapping[str, str]
     body: bytes
+    port: int
+    """Where the connection came from: the same for requests on one connection."""
 
 
 class Receiver:
@@ -87,7 +89,9 @@ class Receiver:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        received = Received(request.method, request.raw_path, headers, await request.read())
+        assert request.transport is not None
+        port = request.transport.get_extra_info("peername")[1]
+        received = Received(request.method, request.raw_path, headers, await request.read(), port)
         self.requests.append(received)
         self._unread.put_nowait(received)
         reply = self._script.popleft() if self._script else Reply()
