@@ -15,6 +15,7 @@ from core.domain.cron import MOST_CRON_CHARACTERS
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
 from schemas.moments import PATTERN, Moment
+from schemas.patchworks_lists import MOST_TEXT, Names, Several
 from schemas.schedules import CRON_PATTERN, CronString
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
@@ -51,6 +52,13 @@ def _number(field: Number) -> dict[str, Any]:
     return {"type": "integer" if field.whole else "number", **said}
 
 
+def _names(field: Names) -> dict[str, Any]:
+    """Nothing but commas where there is nothing to name."""
+    sign = f"[{field.signs}]?" if field.signs else ""
+    one = f"(?:{sign}(?:{'|'.join(field.names)}))?" if field.names else ""
+    return {"type": "string", "maxLength": MOST_TEXT, "pattern": f"^{one}(?:,{one})*$", "default": ""}
+
+
 _FILTERED = {"type": "string", "maxLength": MOST_FILTER}
 _TRIGGER_FILTER = {
     "type": "object",
@@ -70,6 +78,8 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     QueryFlag: lambda _: {"type": "boolean"},
     Count: lambda field: {"type": "integer", "minimum": field.least, "maximum": field.most},
     Word: lambda field: {"type": "string", "enum": [*field.words]},
+    Several: lambda field: {"type": "string", "maxLength": MOST_TEXT, "pattern": field.pattern},
+    Names: _names,
     HexId: lambda _: HEX_ID,
     ListOf: _list,
     Record: _record,

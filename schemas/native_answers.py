@@ -15,11 +15,13 @@ from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
 
 
-def _data(name: str, shape: type[Schema]) -> type[Schema]:
+def data_of(name: str, shape: type[Schema]) -> type[Schema]:
+    """A single thing."""
     return answer(name, {"data": fields.Nested(shape)})
 
 
-def _page(name: str, row: type[Schema]) -> type[Schema]:
+def page_of(name: str, row: type[Schema]) -> type[Schema]:
+    """A page of a list."""
     return answer(name, {"data": listed(row), "meta": fields.Nested(_Meta), "links": fields.Nested(_Neighbours)})
 
 
@@ -148,13 +150,13 @@ _DeletedStorage = answer(
     },
 )
 
-Job = _data("jobDocument", _Job)
-Jobs = _page("jobs", _Job)
-Items = _page("items", _Item)
-TrashEntries = _page("trash", _TrashEntry)
-Restored = _data("restored", answer("restoredVersion", {"version_id": fields.Integer(), "hex_id": HexId()}))
-DeletedStorages = _page("storageTrash", _DeletedStorage)
-StorageRestored = _data("storageRestored", answer("restoredStorage", {"keys_count": number(), "replaced": number()}))
+Job = data_of("jobDocument", _Job)
+Jobs = page_of("jobs", _Job)
+Items = page_of("items", _Item)
+TrashEntries = page_of("trash", _TrashEntry)
+Restored = data_of("restored", answer("restoredVersion", {"version_id": fields.Integer(), "hex_id": HexId()}))
+DeletedStorages = page_of("storageTrash", _DeletedStorage)
+StorageRestored = data_of("storageRestored", answer("restoredStorage", {"keys_count": number(), "replaced": number()}))
 Refusal = answer(
     "error",
     {"message": fields.String()},
@@ -206,7 +208,7 @@ _CalendarMeta = answer(
     },
 )
 
-Schedule = _data("scheduleDocument", _Schedule)
-Schedules = _page("schedules", _Schedule)
+Schedule = data_of("scheduleDocument", _Schedule)
+Schedules = page_of("schedules", _Schedule)
 ScheduleDeleted = answer("scheduleDeleted", {"message": fields.String()})
 SchedulePreview = answer("schedulePreview", {"data": listed(_DueInstant), "meta": fields.Nested(_CalendarMeta)})

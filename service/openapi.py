@@ -30,6 +30,10 @@ from service.told import Shape
 
 _TITLES = {
     Dialect.LOSANT: ("Penstock: flows and versions", "The part of Losant's API that Penstock serves."),
+    Dialect.PATCHWORKS: (
+        "Penstock: flows and their versions",
+        "The part of the Patchworks Core API that Penstock serves.",
+    ),
     Dialect.NATIVE: ("Penstock: logging in, jobs and trash", "How to log in, and what neither vendor's API has."),
 }
 
@@ -48,11 +52,16 @@ _LOGIN = {
 _KEY = {
     "key": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "A company's API key as it is."}
 }
-_SECURITY: dict[Dialect, dict[str, Json]] = {Dialect.LOSANT: _TOKEN, Dialect.NATIVE: _TOKEN | _LOGIN | _KEY}
+_SECURITY: dict[Dialect, dict[str, Json]] = {
+    Dialect.LOSANT: _TOKEN,
+    Dialect.PATCHWORKS: _TOKEN | _LOGIN | _KEY,
+    Dialect.NATIVE: _TOKEN | _LOGIN | _KEY,
+}
 
 _REFUSALS: dict[Dialect, Shape] = {
     Dialect.LOSANT: losant_answers.Refusal,
     Dialect.NATIVE: native_answers.Refusal,
+    Dialect.PATCHWORKS: native_answers.Refusal,
     Dialect.OAUTH: login_answers.TokenRefusal,
 }
 

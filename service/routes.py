@@ -11,9 +11,10 @@ from marshmallow import Schema
 from core.domain.access import Need, Role
 from core.domain.errors import PenstockError
 from schemas import jobs as job_shapes
-from schemas import lists
+from schemas import lists, patchworks_lists
 from schemas import logins as login_shapes
 from schemas import losant as shapes
+from schemas import patchworks as patchworks_shapes
 from schemas import schedules as schedule_shapes
 from schemas.fields import Query
 from service.calls import Answer, Call, Stream
@@ -25,8 +26,10 @@ from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import envelope as oauth_envelope
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import envelope as patchworks_envelope
+from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -38,17 +41,18 @@ class Dialect(Enum):
 
     LOSANT = "losant"
     NATIVE = "native"
+    PATCHWORKS = "patchworks"
     OAUTH = "oauth"
 
     @property
     def takes_people(self) -> bool:
         """Whether login tokens and raw API keys open its routes, beside the tokens of applications."""
-        return self is Dialect.NATIVE
+        return self in (Dialect.NATIVE, Dialect.PATCHWORKS)
 
     @property
     def is_counted(self) -> bool:
         """Whether its requests count against their company's limit. Losant documents none on its own."""
-        return self is Dialect.NATIVE
+        return self in (Dialect.NATIVE, Dialect.PATCHWORKS)
 
     @property
     def told_with(self) -> Dialect:
@@ -66,6 +70,7 @@ class Dialect(Enum):
 _ENVELOPES: dict[Dialect, tuple[Answer, Callable[[PenstockError], Answer]]] = {
     Dialect.LOSANT: (losant_envelope.INTERNAL, losant_envelope.render_error),
     Dialect.NATIVE: (patchworks_envelope.INTERNAL, patchworks_envelope.render_error),
+    Dialect.PATCHWORKS: (patchworks_envelope.INTERNAL, patchworks_envelope.render_error),
     Dialect.OAUTH: (oauth_envelope.INTERNAL, oauth_envelope.render_error),
 }
 
@@ -116,8 +121,9 @@ def _writes(scope: str) -> Need:
 _A = "/applications/{applicationId}"
 _V = _A + "/flows/{flowId}/versions"
 _S = _A + "/flows/{flowId}/storage"
-_P = "/api/v1/flow-versions/{flow_version}/schedules"
-_L, _N = Dialect.LOSANT, Dialect.NATIVE
+_F = "/api/v1/flows/{flow}"
+_C = "/api/v1/flow-versions/{flow_version}/schedules"
+_L, _N, _P = Dialect.LOSANT, Dialect.NATIVE, Dialect.PATCHWORKS
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_A}/flows", losant_flows.list_flows, _L, _reads("flows.get"), 200, lists.FlowsQuery, claims=True),
@@ -216,23 +222,69 @@ ROUTES: tuple[Route, ...] = (
         _writes("flow.setStorageEntry"), 200, role=Role.MANAGER,
     ),
     Route(
-        "GET", _P, patchworks_schedules.list_schedules, _N, _reads("flowVersion.get"), 200, job_shapes.PageQuery,
+        "GET", "/api/v1/flows", patchworks_flows.list_flows, _P, _reads("flows.get"), 200, patchworks_lists.FlowsQuery,
         role=Role.READ_ONLY,
     ),
     Route(
-        "POST", _P, patchworks_schedules.create_schedule, _N, _writes("flowVersion.patch"), 200,
-        body=schedule_shapes.SchedulePost, role=Role.MANAGER,
+        "POST", "/api/v1/flows", patchworks_flows.create_flow, _P, _writes("flows.post"), 200,
+        body=patchworks_shapes.FlowPost, role=Role.MANAGER,
     ),
     Route(
-        "PUT", f"{_P}/{{schedule}}", patchworks_schedules.change_schedule, _N, _writes("flowVersion.patch"), 200,
-        body=schedule_shapes.SchedulePut, role=Role.MANAGER,
+        "GET", _F, patchworks_flows.read_flow, _P, _reads("flow.get"), 200, patchworks_lists.FlowQuery,
+        role=Role.READ_ONLY,
     ),
     Route(
-        "DELETE", f"{_P}/{{schedule}}", patchworks_schedules.delete_schedule, _N, _writes("flowVersion.patch"), 200,
+        "PUT", _F, patchworks_flows.replace_flow, _P, _writes("flow.patch"), 200, body=patchworks_shapes.FlowPut,
         role=Role.MANAGER,
     ),
     Route(
-        "POST", "/api/v1/schedules/preview", patchworks_schedules.preview_schedule, _N, _reads("flowVersion.get"), 200,
+        "PATCH", _F, patchworks_flows.change_flow, _P, _writes("flow.patch"), 200, body=patchworks_shapes.FlowPut,
+        role=Role.MANAGER,
+    ),
+    Route("DELETE", _F, patchworks_flows.delete_flow, _P, _writes("flow.delete"), 200, role=Role.MANAGER),
+    Route(
+        "GET", f"{_F}/versions", patchworks_versions.list_versions, _P, _reads("flowVersions.get"), 200,
+        patchworks_lists.FlowVersionsQuery, role=Role.READ_ONLY,
+    ),
+    # What makes a Draft or deploys is a change of the flow to Losant, so a token needs the scope for that.
+    Route(
+        "POST", f"{_F}/versions", patchworks_versions.create_version, _P, _writes("flow.patch"), 200,
+        role=Role.MANAGER,
+    ),
+    Route(
+        "GET", f"{_F}/versions/{{version}}", patchworks_versions.read_version, _P, _reads("flowVersion.get"), 200,
+        patchworks_lists.FlowVersionQuery, role=Role.READ_ONLY,
+    ),
+    Route(
+        "PUT", f"{_F}/versions/{{version}}", patchworks_versions.change_version, _P, _writes("flow.patch"), 200,
+        body=patchworks_shapes.FlowVersionPut, role=Role.MANAGER,
+    ),
+    Route(
+        "DELETE", f"{_F}/versions/{{version}}", patchworks_versions.delete_version, _P, _writes("flowVersion.delete"),
+        200, role=Role.MANAGER,
+    ),
+    Route(
+        "POST", f"{_F}/versions/{{version}}/copy", patchworks_versions.copy_version, _P, _writes("flow.patch"), 200,
+        role=Role.MANAGER,
+    ),
+    Route(
+        "GET", _C, patchworks_schedules.list_schedules, _P, _reads("flowVersion.get"), 200, job_shapes.PageQuery,
+        role=Role.READ_ONLY,
+    ),
+    Route(
+        "POST", _C, patchworks_schedules.create_schedule, _P, _writes("flowVersion.patch"), 200,
+        body=schedule_shapes.SchedulePost, role=Role.MANAGER,
+    ),
+    Route(
+        "PUT", f"{_C}/{{schedule}}", patchworks_schedules.change_schedule, _P, _writes("flowVersion.patch"), 200,
+        body=schedule_shapes.SchedulePut, role=Role.MANAGER,
+    ),
+    Route(
+        "DELETE", f"{_C}/{{schedule}}", patchworks_schedules.delete_schedule, _P, _writes("flowVersion.patch"), 200,
+        role=Role.MANAGER,
+    ),
+    Route(
+        "POST", "/api/v1/schedules/preview", patchworks_schedules.preview_schedule, _P, _reads("flowVersion.get"), 200,
         body=schedule_shapes.SchedulePreviewPost, role=Role.READ_ONLY,
     ),
 )  # fmt: skip

@@ -17,21 +17,24 @@ from core.domain.errors import (
     Gone,
     InvalidScope,
     LoginFailed,
+    NotAllowed,
     PenstockError,
     TooManyRequests,
     Unauthenticated,
     UnsupportedGrant,
     VersionProtected,
 )
-from schemas import login_answers, losant_answers, native_answers
+from schemas import login_answers, losant_answers, native_answers, patchworks_answers
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
+from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -142,5 +145,43 @@ TOLD: dict[RouteHandler, Told] = {
     ),
     patchworks_schedules.preview_schedule: Told(
         "Shows when something with these rules would be due", native_answers.SchedulePreview
+    ),
+    patchworks_flows.list_flows: Told("Lists the flows of a company", patchworks_answers.Flows, refuses=(NotAllowed,)),
+    patchworks_flows.create_flow: Told("Creates a flow", patchworks_answers.Flow, gives=_TAG),
+    patchworks_flows.read_flow: Told("Reads a flow", patchworks_answers.ChosenFlow, gives=_TAG, refuses=(NotAllowed,)),
+    patchworks_flows.replace_flow: Told(
+        "Changes what is given of a flow", patchworks_answers.Flow, reads=_GUARD, gives=_TAG
+    ),
+    patchworks_flows.change_flow: Told(
+        "Changes what is given of a flow, too", patchworks_answers.Flow, reads=_GUARD, gives=_TAG
+    ),
+    patchworks_flows.delete_flow: Told(
+        "Deletes a flow; a job removes its versions", patchworks_answers.Told, reads=_GUARD, gives=("Location",)
+    ),
+    patchworks_versions.list_versions: Told(
+        "Lists the versions of a flow, its Draft among them", patchworks_answers.FlowVersions, refuses=(NotAllowed,)
+    ),
+    patchworks_versions.create_version: Told(
+        "Creates the Draft of a flow that has none", patchworks_answers.FlowVersion, gives=_TAG, refuses=(Conflict,)
+    ),
+    patchworks_versions.read_version: Told(
+        "Reads a version", patchworks_answers.ChosenFlowVersion, gives=_TAG, refuses=(NotAllowed,)
+    ),
+    patchworks_versions.change_version: Told(
+        "Deploys a version, now or later, or undeploys it",
+        patchworks_answers.FlowVersion,
+        reads=_GUARD,
+        gives=_TAG,
+        refuses=(Conflict,),
+    ),
+    patchworks_versions.delete_version: Told(
+        "Deletes an inactive version", patchworks_answers.Told, reads=_GUARD, refuses=(Conflict, VersionProtected)
+    ),
+    patchworks_versions.copy_version: Told(
+        "Copies a version to a new Draft",
+        patchworks_answers.FlowVersion,
+        reads=_GUARD,
+        gives=_TAG,
+        refuses=(Conflict, VersionProtected),
     ),
 }

@@ -17,6 +17,8 @@ from core.operations.deletions import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import UNREACHABLE, open_database
 from core.store.jobs import NOTIFY_CHANNEL
+from worker.deployer import BATCH as DEPLOYED_AT_ONCE
+from worker.deployer import Deployer
 from worker.ending import end_tasks
 from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
@@ -28,7 +30,14 @@ from worker.wakeup import Wakeup, hint_from_postgres, hint_from_redis
 RESCUE_SECONDS = 2.0
 """Between two looks for dropped jobs; with a lease of 15 s, recovery takes at most 17 s and a little."""
 
+DEPLOY_SECONDS = 1.0
+"""Between two looks for planned deploys. A deploy is planned for no less than two seconds ahead, so it is always seen
+before it is due, and nobody needs to be told of it."""
+
 PRUNE_SECONDS = 60.0
+SHORTEST_SECONDS = 0.02
+"""The shortest pause, for an instant that comes between looking for what is due and asking when the next one is."""
+
 TROUBLE_SECONDS = 1.0
 """Pause after Redis or PostgreSQL could not be reached."""
 
@@ -59,6 +68,18 @@ async def run_rescuer(rescuer: Rescuer, wakeup: Wakeup) -> None:
     await _repeat("rescuer", once, _sleep)
 
 
+async def run_deployer(deployer: Deployer) -> None:
+    """Carries out planned deploys for ever, each at its instant."""
+
+    async def once() -> float:
+        if await deployer.run_once() == DEPLOYED_AT_ONCE:
+            return 0.0
+        due_in = await deployer.due_in()
+        return DEPLOY_SECONDS if due_in is None else min(max(due_in, SHORTEST_SECONDS), DEPLOY_SECONDS)
+
+    await _repeat("deployer", once, _sleep)
+
+
 async def run_pruner(pruner: Pruner) -> None:
     """Prunes for ever, without a pause while there is anything to end."""
 
@@ -85,11 +106,12 @@ async def serve(settings: Settings) -> int:
         tasks = [
             asyncio.create_task(run_relay(Relay(database, redis), wakeup)),
             asyncio.create_task(run_rescuer(Rescuer(database, redis, terms), wakeup)),
+            asyncio.create_task(run_deployer(Deployer(database))),
             asyncio.create_task(run_pruner(Pruner(database, timedelta(days=settings.job_days)))),
             asyncio.create_task(hint_from_redis(wakeup, listener, STAGED_CHANNEL)),
             asyncio.create_task(hint_from_postgres(wakeup, direct_url, NOTIFY_CHANNEL)),
         ]
-        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "pruner"])
+        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "deployer", "pruner"])
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         return await _end(tasks, stopped)

@@ -55,6 +55,8 @@ class ActorType(StrEnum):
     USER = "user"
     OAUTH_CLIENT = "oauthClient"
     JOB = "job"
+    SCHEDULER = "scheduler"
+    """Carries out what somebody planned."""
     CLI = "cli"
 
 

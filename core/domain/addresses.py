@@ -64,33 +64,33 @@ def check_recipient(text: str, domains: tuple[str, ...]) -> str:
     return text
 
 
-def check_callback_url(text: str) -> str:
-    """The URL as it was sent, or Invalid naming `callbackUrl`.
+def check_callback_url(text: str, path: str = "callbackUrl") -> str:
+    """The URL as it was sent, or Invalid naming `path`, where it was sent.
 
     Only its form is judged: which address a host name stands for can change at any time, so that is judged where the
     connection is made. No user or password (they would end in logs and job records), no fragment (it is never sent).
     """
     if len(text) > LONGEST_TARGET:
-        raise Invalid(f"must be at most {LONGEST_TARGET} characters", path="callbackUrl")
+        raise Invalid(f"must be at most {LONGEST_TARGET} characters", path=path)
     if not _URI_CHARACTERS.fullmatch(text):
-        raise Invalid("may hold only the characters of a URL; percent-encode any other", path="callbackUrl")
+        raise Invalid("may hold only the characters of a URL; percent-encode any other", path=path)
     if "#" in text:
-        raise Invalid("must not have a fragment (#…)", path="callbackUrl")
+        raise Invalid("must not have a fragment (#…)", path=path)
     url = _URL.fullmatch(text)
     if url is None:
-        raise Invalid("must begin with http:// or https://", path="callbackUrl")
-    _check_authority(url["authority"])
+        raise Invalid("must begin with http:// or https://", path=path)
+    _check_authority(url["authority"], path)
     return text
 
 
-def _check_authority(authority: str) -> None:
+def _check_authority(authority: str, path: str) -> None:
     if "@" in authority:
-        raise Invalid("must not carry a user or password", path="callbackUrl")
+        raise Invalid("must not carry a user or password", path=path)
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None or not (_is_ipv6(parts["literal"]) if parts["literal"] else _is_host(parts["host"])):
-        raise Invalid("must name a host, and a port only as :number", path="callbackUrl")
+        raise Invalid("must name a host, and a port only as :number", path=path)
     if parts["port"] is not None and not 1 <= int(parts["port"]) <= 65535:
-        raise Invalid("must have a port from 1 to 65535", path="callbackUrl")
+        raise Invalid("must have a port from 1 to 65535", path=path)
 
 
 def _is_domain(text: str) -> bool:

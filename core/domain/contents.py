@@ -40,6 +40,11 @@ class DevelopChange:
     keep: timedelta
 
 
+def empty_develop() -> Content:
+    """The develop copy that nothing was ever put into."""
+    return join(Document({}, {}), DEVELOP_LISTS)
+
+
 def pick(document: Document) -> Document:
     """The members of a request that are content."""
     names = [name for name in MEMBERS if name in document.value]

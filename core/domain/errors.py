@@ -51,6 +51,10 @@ class Invalid(PenstockError):
         super().__init__(f"{path}: {self.problem}" if path else self.problem)
 
 
+class NotAllowed(PenstockError):
+    """A list was asked for by a filter, sort, include or field that it does not have."""
+
+
 class UnsupportedGrant(Invalid):
     """This server knows no such grant."""
 

@@ -11,6 +11,14 @@ from core.domain.contents import DevelopChange
 MOST_NAME = 255
 MOST_DESCRIPTION = 32_767
 
+HIGHEST_PRIORITY, LOWEST_PRIORITY, USUAL_PRIORITY = 1, 5, 3
+"""Patchworks' numbers: 1 goes first."""
+
+MOST_RUN_SECONDS = 604_800
+"""A week: who has not heard of a run by then will not."""
+
+USUAL_RUN_SECONDS = 3_600
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -39,6 +47,9 @@ class Flow:
     docs_url: str | None
     category: str | None
     custom_node_supports: Sequence[str] | None
+    runner_url: str | None
+    flow_priority: int
+    run_timeout_seconds: int
     develop: str | None
 
     @property
@@ -66,8 +77,24 @@ UNSAID = PaletteEntry()
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """Where a flow runs (None: where its company's flows do), how urgently, and for how long at most. In a change None
+    leaves a value alone."""
+
+    runner_url: str | None = None
+    flow_priority: int | None = None
+    run_timeout_seconds: int | None = None
+
+
+AS_USUAL = Running()
+
+
+@dataclass(frozen=True, slots=True)
 class FlowChange:
-    """What to change; None leaves a value alone. `deploy` and `undeploy` are what Losant's defaultVersionId asks."""
+    """What to change; None leaves a value alone. `deploy` and `undeploy` are what Losant's defaultVersionId asks.
+
+    `cleared` names what shall have no value any more, of `description` and `runner_url`.
+    """
 
     name: str | None = None
     enabled: bool | None = None
@@ -76,3 +103,5 @@ class FlowChange:
     undeploy: bool = False
     palette: PaletteEntry = UNSAID
     develop: DevelopChange | None = None
+    running: Running = AS_USUAL
+    cleared: frozenset[str] = frozenset()

@@ -20,6 +20,10 @@ class Form(Enum):
     """An instant in UTC, `2026-11-21T10:00:00.000Z`, without quotes."""
     JSON = auto()
     """Text in quotes and escaped, a number or a boolean."""
+    VALUE = auto()
+    """The same, or null where there is none."""
+    MICROSECONDS = auto()
+    """An instant in UTC to the microsecond, in quotes, or null where there is none."""
     MEMBERS = auto()
     """A JSON object without its opening brace: its members, as they were sent, go on with the object around. Not inside
     of a Given."""

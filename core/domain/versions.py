@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
 
 from core.domain.errors import Invalid
 from core.domain.flow_classes import Outline
@@ -50,6 +52,7 @@ class Version:
     body: str
     digest: bytes
     revision: int
+    deploy_at: datetime | None
     deployed_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -57,6 +60,38 @@ class Version:
     created_by_id: int | None
     updated_by_type: str
     updated_by_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version without its content, which can have megabytes, and what it shows of its flow.
+
+    `deploy_at` is when it shall be deployed, `deployed_at` since when it is.
+    """
+
+    id: int
+    flow_id: int
+    iteration: int
+    name: str | None
+    status: VersionStatus
+    enabled: bool
+    notes: str | None
+    digest: bytes
+    revision: int
+    deploy_at: datetime | None
+    deployed_at: datetime | None
+    last_deployed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    flow_name: str
+    flow_priority: int
+
+
+NOW_SECONDS = 2.0
+"""A deploy that is asked for so far ahead is one for now: clocks of callers differ from ours by as much."""
+
+MOST_AHEAD_SECONDS = 366 * 86_400.0
+"""A deploy further ahead than a year is a mistyped year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +140,14 @@ def check_name(name: str) -> str:
     if is_hex_id(name):
         raise Invalid("a name of 24 hexadecimal digits would be taken for an id", "version")
     return name
+
+
+def deployed_name(iteration: int, taken: Collection[str]) -> str:
+    """What a Draft is called once it is deployed: `v7`, or the first of `v7-2`, `v7-3`… that is free."""
+    base = f"v{iteration}"
+    if base not in taken:
+        return base
+    return next(name for number in count(2) if (name := f"{base}-{number}") not in taken)
 
 
 def fold(name: str) -> str:

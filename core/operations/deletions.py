@@ -17,6 +17,7 @@ from core.domain.etags import ANY, Etag
 from core.domain.identifiers import new_public_id
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob, JobKind, JobStatus, Reason
 from core.domain.query import Combination
+from core.operations import transitions
 from core.operations.flows import FLOW_UNKNOWN
 from core.settings import Settings
 from core.store import (
@@ -136,18 +137,25 @@ async def preview_deletion(
 
 
 async def accept_flow_deletion(
-    principal: Principal, database: Database, application_id: int, flow_id: int, *, public_id: str, etag: Etag = ANY
+    principal: Principal,
+    database: Database,
+    application_id: int | None,
+    flow_id: int,
+    *,
+    public_id: str,
+    etag: Etag = ANY,
 ) -> str:
-    """Undeploys and hides the flow at once, and stages the job that empties it. Raises NotFound, PreconditionFailed."""
+    """Undeploys and hides the flow at once, and stages the job that empties it; of any application where that is None.
+    Raises NotFound, PreconditionFailed."""
 
     async def work(connection: Connection) -> str:
         flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
         if flow is None:
             raise NotFound(FLOW_UNKNOWN)
         etag.require(flow.revision)
-        await flow_versions.demote(connection, principal, flow_id)
+        await transitions.undeploy(connection, principal, flow_id)
         await flows.hide(connection, principal.company_id, flow_id)
-        new = NewJob(public_id, JobKind.DELETE_FLOW, {"flow": flow.name}, application_id, flow_id)
+        new = NewJob(public_id, JobKind.DELETE_FLOW, {"flow": flow.name}, flow.application_id, flow_id)
         _, total = await job_items.stage_with_set(connection, principal, new, None, flow.constants)
         details = {"job": public_id, "versions": total}
         await audit_events.record(connection, principal, "flow.delete", ("flow", flow_id), details=details)

@@ -12,16 +12,18 @@ from core.domain.contents import DevelopChange, changed_content
 from core.domain.errors import Invalid, NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.flow_classes import CUSTOM_NODE
-from core.domain.flows import UNSAID, Flow, FlowChange, PaletteEntry
+from core.domain.flows import AS_USUAL, UNSAID, Flow, FlowChange, PaletteEntry, Running
 from core.domain.query import Selection
 from core.domain.templates import Template
 from core.domain.versions import Content
+from core.operations import transitions
 from core.operations.access import APPLICATION_UNKNOWN, admit
 from core.operations.lists import listed
 from core.operations.shown import Page, Shown
 from core.store import audit_events, flow_versions
 from core.store import flows as store
 from core.store.database import Connection, Database
+from core.store.flows import LockedFlow
 from core.store.lists import Order
 from core.threads import computed
 
@@ -42,6 +44,7 @@ async def create_flow(
     palette: PaletteEntry = UNSAID,
     custom_node_supports: Sequence[str] | None = None,
     develop: DevelopChange | None = None,
+    running: Running = AS_USUAL,
 ) -> Shown:
     """Makes a flow without any version but the Draft that `develop` becomes.
 
@@ -63,6 +66,7 @@ async def create_flow(
             enabled=enabled,
             palette=palette,
             custom_node_supports=custom_node_supports,
+            running=running,
         )
         await audit_events.record(connection, principal, "flow.create", ("flow", flow_id), details={"name": name})
         if plan is not None:
@@ -111,7 +115,7 @@ async def show_flows(
 async def change_flow(
     principal: Principal,
     database: Database,
-    application_id: int,
+    application_id: int | None,
     flow_id: int,
     change: FlowChange,
     template: Template,
@@ -120,9 +124,9 @@ async def change_flow(
 ) -> Shown:
     """Changes what is given of the flow and of its develop content, and deploys or undeploys; all of it or nothing.
 
-    Deploying makes the old deployed version inactive. Raises NotFound for the flow, and for a version to deploy that
-    this flow does not have; Invalid for what a flow of this class cannot have; PreconditionFailed when the flow is not
-    the one the caller has seen.
+    Of any application where that is None. Deploying makes the old deployed version inactive. Raises NotFound for the
+    flow, and for a version to deploy that this flow does not have; Invalid for what a flow of this class cannot have;
+    PreconditionFailed when the flow is not the one the caller has seen.
     """
     plan = None
     if change.develop is not None:
@@ -135,9 +139,11 @@ async def change_flow(
             raise NotFound(FLOW_UNKNOWN)
         etag.require(locked.revision)
         if change.deploy is not None and locked.flow_class == CUSTOM_NODE:
-            raise Invalid("a custom node has no default version", "defaultVersionId")
-        if change.deploy is not None or change.undeploy:
-            await _deploy(connection, principal, flow_id, change.deploy)
+            raise Invalid(transitions.NOT_DEPLOYABLE, "defaultVersionId")
+        if change.deploy is not None:
+            await _deploy(connection, principal, locked, change.deploy)
+        if change.undeploy:
+            await transitions.undeploy(connection, principal, flow_id)
         if plan is not None:
             await _develop(connection, principal, flow_id, plan)
         await store.update(connection, principal, flow_id, change)
@@ -149,7 +155,7 @@ async def change_flow(
     return await database.transaction(work)
 
 
-async def _read(principal: Principal, database: Database, application_id: int, flow_id: int) -> Flow:
+async def _read(principal: Principal, database: Database, application_id: int | None, flow_id: int) -> Flow:
     """A flow with its develop content. Raises NotFound."""
     async with database.connection() as connection:
         flow = await store.read_with_develop(connection, principal.company_id, application_id, flow_id)
@@ -158,24 +164,12 @@ async def _read(principal: Principal, database: Database, application_id: int, f
     return flow
 
 
-async def _deploy(connection: Connection, principal: Principal, flow_id: int, version_id: int | None) -> None:
-    """Makes this version, or none, the flow's deployed one. Deploying what is deployed changes nothing."""
-    if version_id is not None:
-        version = await flow_versions.lock(connection, principal.company_id, flow_id, version_id=version_id, name=None)
-        if version is None:
-            raise NotFound("Flow version was not found")
-        if version.deployed_at is not None:
-            return
-    demoted = await flow_versions.demote(connection, principal, flow_id)
-    if demoted is not None:
-        await audit_events.record(
-            connection, principal, "version.undeploy", ("version", demoted.id), before=demoted.digest
-        )
-    if version_id is not None:
-        promoted = await flow_versions.promote(connection, principal, version_id)
-        await audit_events.record(
-            connection, principal, "version.deploy", ("version", promoted.id), after=promoted.digest
-        )
+async def _deploy(connection: Connection, principal: Principal, flow: LockedFlow, version_id: int) -> None:
+    """Losant deploys what has a name; a Draft is no version there."""
+    version = await flow_versions.lock(connection, principal.company_id, flow.id, version_id=version_id, name=None)
+    if version is None:
+        raise NotFound("Flow version was not found")
+    await transitions.deploy(connection, principal, flow, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +200,7 @@ async def _develop(connection: Connection, principal: Principal, flow_id: int, p
         plan = await _plan(before, plan.change, plan.flow_class)
     content = plan.after
     if draft is None:
-        iteration = await store.take_iteration(connection, flow_id)
-        draft = await flow_versions.insert_draft(connection, principal, flow_id, iteration, content)
-        await audit_events.record(connection, principal, "draft.create", ("version", draft.id), after=draft.digest)
+        await transitions.start_draft(connection, principal, flow_id, content)
     elif content.body != draft.body:
         if content.digest != draft.digest:
             await flow_versions.keep_replaced(connection, principal.company_id, draft.id, plan.change.keep)
@@ -221,5 +213,7 @@ async def _develop(connection: Connection, principal: Principal, flow_id: int, p
 def _given(change: FlowChange) -> list[str]:
     asked = [name for name in ("name", "enabled", "description", "deploy") if getattr(change, name) is not None]
     asked += [field.name for field in fields(change.palette) if getattr(change.palette, field.name) is not None]
+    asked += [field.name for field in fields(change.running) if getattr(change.running, field.name) is not None]
+    asked += sorted(change.cleared)
     asked += change.develop.given.value if change.develop else ()
     return [*asked, "undeploy"] if change.undeploy else asked

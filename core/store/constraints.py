@@ -9,10 +9,12 @@ import asyncpg
 from core.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, PenstockError
 
 MEANINGS: dict[str, tuple[type[PenstockError], str]] = {
+    "flow_versions_pkey": (Conflict, "This version is there already."),
     "flow_versions_name_key": (AlreadyExists, "A version with this name already exists."),
     "flow_versions_one_draft": (Conflict, "This flow already has a draft."),
     "flow_versions_one_deployed": (Conflict, "This flow already has a deployed version."),
     "flow_versions_one_pending": (Conflict, "A deploy of this flow is already pending."),
+    "flow_versions_pending_undeployed": (Conflict, "A deployed version cannot have a pending deploy."),
     "flow_versions_flow_fkey": (NotFound, "Flow was not found"),
     "flows_application_fkey": (NotFound, "Application was not found"),
     "applications_company_fkey": (NotFound, "Company was not found"),

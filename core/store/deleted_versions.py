@@ -82,7 +82,7 @@ async def insert_restored(connection: Connection, row: asyncpg.Record) -> int:
         row["notes"],
         row["body"],
         row["digest"],
-        row["revision"] + 1,
+        row["revision"],
         row["last_deployed_at"],
         row["created_at"],
         row["created_by_type"],

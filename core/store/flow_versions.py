@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -30,11 +30,17 @@ _SHOW_CHANGED = query("flow_versions.show_changed_version")
 _SHOW_PAGE = query("flow_versions.show_versions")
 _LOCK_BY_ID = query("flow_versions.lock_version_by_id")
 _LOCK_BY_NAME = query("flow_versions.lock_version_by_name")
+_LOCK_ANY = query("flow_versions.lock_any_version")
 _LOCK_DRAFT = query("flow_versions.lock_draft")
 _READ_LOCKED = query("flow_versions.read_locked_version")
 _REPLACE = query("flow_versions.replace_version")
 _DEMOTE = query("flow_versions.demote_deployed")
 _PROMOTE = query("flow_versions.promote_version")
+_NAMES_BEGINNING = query("flow_versions.names_beginning")
+_PLAN = query("flow_versions.plan_deploy")
+_CANCEL_PENDING = query("flow_versions.cancel_pending")
+_SECONDS_UNTIL = query("flow_versions.seconds_until")
+_DISCARD_DRAFT = query("flow_versions.discard_draft")
 _DELETE = query("flow_versions.delete_version")
 _KEEP_REPLACED = query("flow_versions.keep_replaced")
 _DELETE_BATCH = query("flow_versions.delete_batch")
@@ -74,6 +80,16 @@ class Standing:
 
     id: int
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """The same of the version that is deployed now, with its name and since when that is so."""
+
+    id: int
+    digest: bytes
+    name: str
+    deployed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +214,12 @@ async def lock(
     return await _read_locked(connection, company_id, found)
 
 
+async def lock_any(connection: Connection, company_id: int, flow_id: int, version_id: int) -> Version | None:
+    """The same by id alone, and for a Draft as well."""
+    found = await connection.fetchval(_LOCK_ANY, company_id, flow_id, version_id)
+    return None if found is None else await _read_locked(connection, company_id, found)
+
+
 async def lock_draft(connection: Connection, company_id: int, flow_id: int) -> Version | None:
     """The same for the Draft of a locked flow, if it has one."""
     found = await connection.fetchval(_LOCK_DRAFT, company_id, flow_id)
@@ -255,11 +277,47 @@ async def demote(connection: Connection, principal: Principal, flow_id: int) -> 
     return build(Standing, row) if row else None
 
 
-async def promote(connection: Connection, principal: Principal, version_id: int) -> Standing:
+async def promote(connection: Connection, principal: Principal, version_id: int, name: str | None) -> Promoted:
+    """Makes a locked version the deployed one, when there is no other. A Draft gets `name`."""
     row = await connection.fetchrow(
-        _PROMOTE, principal.company_id, version_id, principal.actor_type, principal.actor_id
+        _PROMOTE,
+        principal.company_id,
+        version_id,
+        principal.actor_type,
+        principal.actor_id,
+        name,
+        None if name is None else fold(name),
     )
-    return build(Standing, row)
+    return build(Promoted, row)
+
+
+async def names_beginning(connection: Connection, company_id: int, flow_id: int, base: str) -> set[str]:
+    """The names in use that are `base`, or `base` with a hyphen and more. `base` has no wildcard of LIKE."""
+    rows = await connection.fetch(_NAMES_BEGINNING, company_id, flow_id, base)
+    return {row["name"] for row in rows}
+
+
+async def plan(connection: Connection, principal: Principal, version_id: int, at: datetime) -> None:
+    await connection.execute(_PLAN, principal.company_id, version_id, at, principal.actor_type, principal.actor_id)
+
+
+async def cancel_pending(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> int | None:
+    """Takes back the pending deploy of a locked flow, unless it is that of the version `but`; whose it was."""
+    version_id: int | None = await connection.fetchval(
+        _CANCEL_PENDING, principal.company_id, flow_id, but, principal.actor_type, principal.actor_id
+    )
+    return version_id
+
+
+async def seconds_until(connection: Connection, instant: datetime) -> float:
+    """How far ahead an instant is, by the database's clock; negative once it has come."""
+    seconds: float = await connection.fetchval(_SECONDS_UNTIL, instant)
+    return seconds
+
+
+async def discard_draft(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> bool:
+    """Moves a locked Draft to the trash for `keep`; False if it is about to be deployed."""
+    return await connection.fetchval(_DISCARD_DRAFT, company_id, version_id, keep) is not None
 
 
 async def delete(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> bool:

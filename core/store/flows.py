@@ -8,11 +8,22 @@ from dataclasses import dataclass
 import asyncpg
 
 from core.domain.access import Claim, Principal
-from core.domain.flows import Flow, FlowChange, PaletteEntry, constants_of
+from core.domain.flows import (
+    USUAL_PRIORITY,
+    USUAL_RUN_SECONDS,
+    Flow,
+    FlowChange,
+    PaletteEntry,
+    Running,
+    constants_of,
+)
+from core.domain.listings import Listing
 from core.domain.query import Selection
 from core.domain.templates import Template
 from core.domain.versions import fold
 from core.store.database import Connection
+from core.store.listings import FLOWS as SHELF
+from core.store.listings import listed_by, total_of
 from core.store.lists import Order, page_of
 from core.store.predicates import compile_query, widen_to_versions
 from core.store.queries import query
@@ -36,6 +47,8 @@ _TOUCH = query("flows.touch_flow")
 _HIDE = query("flows.hide_flow")
 _MOVE = query("flows.move_flow_to_trash")
 _RESTORE = query("flows.restore_flow_of_job")
+_LIST_OF_COMPANY = query("flows.list_company_flows")
+_COUNT_OF_COMPANY = query("flows.count_company_flows")
 _IS_VISIBLE = query("flows.is_visible")
 _LOCK_OF_COMPANY = query("flows.lock_flow_of_company")
 
@@ -57,6 +70,10 @@ COLUMNS = {
     "docs_url": "f.docs_url",
     "category": "f.category",
     "custom_node_supports": "f.custom_node_supports",
+    "runner_url": "f.runner_url",
+    "flow_priority": "f.flow_priority",
+    "run_timeout_seconds": "f.run_timeout_seconds",
+    "revision": "f.revision",
     "deployed_version_id": "d.id",
     "develop": "v.body",
 }
@@ -70,6 +87,7 @@ class LockedFlow:
     """A flow that this transaction holds."""
 
     id: int
+    application_id: int
     name: str
     flow_class: str
     custom_node_supports: Sequence[str] | None
@@ -79,6 +97,15 @@ class LockedFlow:
     def constants(self) -> dict[str, str | None]:
         """What a query on versions may ask that is the same for all versions of one flow."""
         return constants_of(self.name, self.flow_class, self.custom_node_supports)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedFlow:
+    """A flow with how many versions it has and whether it has any; None where that was not asked."""
+
+    flow: Flow
+    versions_count: int | None
+    has_versions: bool | None
 
 
 async def create(
@@ -92,6 +119,7 @@ async def create(
     enabled: bool,
     palette: PaletteEntry,
     custom_node_supports: Sequence[str] | None,
+    running: Running,
 ) -> int:
     """Returns the id of the new flow."""
     flow_id: int = await connection.fetchval(
@@ -110,17 +138,22 @@ async def create(
         palette.category,
         custom_node_supports,
         fold(name),
+        running.runner_url,
+        running.flow_priority or USUAL_PRIORITY,
+        running.run_timeout_seconds or USUAL_RUN_SECONDS,
     )
     return flow_id
 
 
-async def read(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
-    """One flow without its develop content."""
+async def read(connection: Connection, company_id: int, application_id: int | None, flow_id: int) -> Flow | None:
+    """One flow without its develop content; of any application where that is None."""
     row = await connection.fetchrow(_READ, company_id, application_id, flow_id)
     return build(Flow, row, develop=None) if row else None
 
 
-async def read_with_develop(connection: Connection, company_id: int, application_id: int, flow_id: int) -> Flow | None:
+async def read_with_develop(
+    connection: Connection, company_id: int, application_id: int | None, flow_id: int
+) -> Flow | None:
     row = await connection.fetchrow(_READ_WITH_DEVELOP, company_id, application_id, flow_id)
     return build(Flow, row) if row else None
 
@@ -170,12 +203,30 @@ async def show_page(
     )
 
 
+async def list_of_company(
+    connection: Connection,
+    company_id: int,
+    application_id: int | None,
+    listing: Listing,
+    *,
+    counted: bool,
+    existing: bool,
+) -> tuple[list[CountedFlow], int]:
+    """A page of a company's flows, or of one application's, without their content, and how many there are in all."""
+    at = (company_id, application_id)
+    statement, values = listed_by(_LIST_OF_COMPANY, SHELF, listing, first=7)
+    rows = await connection.fetch(statement, *at, listing.limit, listing.offset, counted, existing, *values)
+    total = await total_of(connection, _COUNT_OF_COMPANY, SHELF, listing, at, len(rows))
+    return [CountedFlow(build(Flow, row), row["versions_count"], row["has_versions"]) for row in rows], total
+
+
 async def has_application(connection: Connection, company_id: int, application_id: int) -> bool:
     return await connection.fetchval(_FIND_APPLICATION, company_id, application_id) is not None
 
 
-async def lock(connection: Connection, company_id: int, application_id: int, flow_id: int) -> LockedFlow | None:
-    """Holds the flow until the transaction ends; None if the caller has no such flow."""
+async def lock(connection: Connection, company_id: int, application_id: int | None, flow_id: int) -> LockedFlow | None:
+    """Holds the flow until the transaction ends; None if the caller has no such flow. In any application where that is
+    None."""
     row = await connection.fetchrow(_LOCK, company_id, application_id, flow_id)
     return build(LockedFlow, row) if row else None
 
@@ -206,6 +257,10 @@ async def update(connection: Connection, principal: Principal, flow_id: int, cha
         change.palette.docs_url,
         change.palette.category,
         None if change.name is None else fold(change.name),
+        list(change.cleared),
+        change.running.runner_url,
+        change.running.flow_priority,
+        change.running.run_timeout_seconds,
     )
 
 

@@ -92,6 +92,9 @@ CREATE TABLE deleted_flows (
     category text,
     custom_node_supports text[],
     name_folded text COLLATE "C",
+    runner_url text,
+    flow_priority integer NOT NULL DEFAULT 3,
+    run_timeout_seconds integer NOT NULL DEFAULT 3600,
     CONSTRAINT deleted_flows_pkey PRIMARY KEY (id)
 );
 
@@ -193,6 +196,7 @@ CREATE TABLE flow_versions (
     CONSTRAINT flow_versions_folded_with_name CHECK (((name IS NULL) = (name_folded IS NULL))),
     CONSTRAINT flow_versions_name_free CHECK ((name <> ALL (ARRAY['develop'::text, 'default'::text]))),
     CONSTRAINT flow_versions_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT flow_versions_pending_undeployed CHECK (((deploy_at IS NULL) OR (status <> 'Deployed'::text))),
     CONSTRAINT flow_versions_status_known CHECK ((status = ANY (ARRAY['Draft'::text, 'Inactive'::text, 'Deployed'::text])))
 );
 
@@ -219,9 +223,15 @@ CREATE TABLE flows (
     category text,
     custom_node_supports text[],
     name_folded text COLLATE "C",
+    runner_url text,
+    flow_priority integer NOT NULL DEFAULT 3,
+    run_timeout_seconds integer NOT NULL DEFAULT 3600,
     CONSTRAINT flows_pkey PRIMARY KEY (id),
     CONSTRAINT flows_class_known CHECK ((flow_class = ANY (ARRAY['cloud'::text, 'edge'::text, 'embedded'::text, 'experience'::text, 'customNode'::text]))),
-    CONSTRAINT flows_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
+    CONSTRAINT flows_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT flows_priority_range CHECK (((flow_priority >= 1) AND (flow_priority <= 5))),
+    CONSTRAINT flows_run_timeout_range CHECK (((run_timeout_seconds >= 1) AND (run_timeout_seconds <= 604800))),
+    CONSTRAINT flows_runner_url_length CHECK (((char_length(runner_url) >= 1) AND (char_length(runner_url) <= 1024)))
 );
 
 CREATE TABLE idempotency_keys (
@@ -445,6 +455,7 @@ CREATE INDEX deleted_storages_purge_index ON deleted_storages USING btree (purge
 CREATE INDEX deleted_versions_flow_index ON deleted_versions USING btree (flow_id, id);
 CREATE UNIQUE INDEX deleted_versions_job_index ON deleted_versions USING btree (job_id, version_id) WHERE (job_id IS NOT NULL);
 CREATE INDEX deleted_versions_purge_index ON deleted_versions USING btree (purge_after) WHERE (purge_after IS NOT NULL);
+CREATE INDEX flow_versions_due_index ON flow_versions USING btree (deploy_at) WHERE (deploy_at IS NOT NULL);
 CREATE INDEX flow_versions_flow_index ON flow_versions USING btree (flow_id, id);
 CREATE UNIQUE INDEX flow_versions_one_deployed ON flow_versions USING btree (flow_id) WHERE (status = 'Deployed'::text);
 CREATE UNIQUE INDEX flow_versions_one_draft ON flow_versions USING btree (flow_id) WHERE (status = 'Draft'::text);
@@ -453,6 +464,7 @@ CREATE INDEX flows_application_index ON flows USING btree (application_id, id);
 CREATE INDEX flows_company_index ON flows USING btree (company_id);
 CREATE INDEX flows_created_index ON flows USING btree (application_id, created_at, id) WHERE (removing_since IS NULL);
 CREATE INDEX flows_name_index ON flows USING btree (application_id, name COLLATE "C", id) WHERE (removing_since IS NULL);
+CREATE INDEX flows_of_company_index ON flows USING btree (company_id, id) WHERE (removing_since IS NULL);
 CREATE INDEX flows_updated_index ON flows USING btree (application_id, updated_at, id) WHERE (removing_since IS NULL);
 CREATE INDEX idempotency_keys_created_index ON idempotency_keys USING btree (created_at);
 CREATE INDEX idempotency_keys_job_index ON idempotency_keys USING btree (job_id);

@@ -15,6 +15,9 @@ _FORMS = {
     Form.HEX_ID: "lpad(to_hex({column}), 24, '0')",
     Form.INSTANT: """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')""",
     Form.JSON: "to_json({column})",
+    Form.VALUE: "coalesce(to_json({column})::text, 'null')",
+    Form.MICROSECONDS: r"""
+        coalesce(to_char({column} AT TIME ZONE 'UTC', '\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'), 'null')""".strip(),
 }
 
 

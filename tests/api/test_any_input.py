@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.dialects.patchworks import versions as patchworks_versions
 from service.routes import ROUTES, Dialect, Route
 from tests.api.cases import (
     arrange,
@@ -68,7 +69,9 @@ async def count_events(ground: Ground) -> int:
     return count
 
 
-IDEMPOTENT = {patchworks_schedules.change_schedule, patchworks_schedules.preview_schedule}
+IDEMPOTENT = {
+    patchworks_schedules.change_schedule, patchworks_schedules.preview_schedule, patchworks_versions.change_version,
+}  # fmt: skip
 """What changes nothing where all is as it is asked to be, or never does."""
 
 

@@ -34,6 +34,7 @@ EXPECTED = {
     "Gone": (410, 410, 410),
     "MethodNotAllowed": (405, 405, 405),
     "Invalid": (400, 422, 400),
+    "NotAllowed": (400, 400, 400),
     "UnsupportedGrant": (400, 422, 400),
     "InvalidScope": (400, 422, 400),
     "TooLarge": (413, 413, 413),

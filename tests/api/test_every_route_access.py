@@ -78,7 +78,7 @@ def respelled(known: str) -> dict[str, str]:
     }
 
 
-NUMBERS = {"flow", "entry", "flow_version", "schedule"}
+NUMBERS = {"flow", "entry", "version", "flow_version", "schedule"}
 """Path parameters of native addresses, where ids are plain numbers."""
 
 
@@ -162,7 +162,7 @@ async def test_a_key_opens_what_takes_keys_until_it_is_revoked(ground: Ground, r
         answers = [await ask(as_token, route, arranged)]
         if route.dialect is Dialect.LOSANT:
             answers.append(await ask(raw, route, arranged))
-    if route.dialect is Dialect.NATIVE:
+    if route.dialect.takes_people:
         assert (await ask(raw, route, arranged)).status == route.success
     assert await access.revoke_key(ground.owner.principal, ground.database, key.id)
     async with unchanged(ground.database):
@@ -209,7 +209,7 @@ async def test_a_foreign_id_is_unknown_to_a_key_too(ground: Ground, route: Route
     assert (await ask(ground.anonymous.as_(ground.owner.key), route, owned)).status == route.success
 
 
-@every(lambda route: {"flowVersionId", "entry", "schedule"} & {*names_of(route)})
+@every(lambda route: {"flowVersionId", "entry", "version", "schedule"} & {*names_of(route)})
 async def test_a_part_of_another_flow_answers_like_an_unknown_one(ground: Ground, route: Route) -> None:
     """A version's, a trash entry's or a schedule's id, even of the same application."""
     name = names_of(route)[-1]

@@ -19,6 +19,7 @@ from yarl import URL
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.lists import TriggerFilter
 from schemas.moments import Moment
+from schemas.patchworks_lists import Names, Several
 from schemas.schedules import CronString
 from schemas.shapes import ListOf, Number, Record
 from service.middleware import MOST_OPEN_BODY
@@ -137,13 +138,23 @@ def beyond_bounds(field: fields.Field[Any]) -> Iterator[object]:
         assert field.whole
         assert field.least is not None
         assert field.most is not None
-        yield from (field.least - 1, field.most + 1, field.least + 0.5)
+        yield from (field.least - 1, field.most + 1, field.least + 0.5, 2**63, "1")
 
+
+NO_INSTANTS = (
+    "", " ", "now", "2026", "2026-11-21", "2026-11-21T10:00:00", "2026-11-21T10:00Z", "2026-11-21T10:00:00 Z",
+    "2026-02-30T10:00:00Z", "2026-13-01T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T10:60:00Z",
+    "2026-11-21T10:00:61Z", "2026-11-21T10:00:00+25:00", "2026-11-21T10:00:00+0100", "0000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "10000-01-01T00:00:00Z", "-2026-11-21T10:00:00Z",
+    "2026-11-21T10:00:00Z\n", "2026-11-21T10:00:00.Z", "2026-11-21T10:00:00.1234567890Z", "20261121T100000Z",
+    "\u0662026-11-21T10:00:00Z", "2026-W47-6T10:00:00Z", "1763719200", "9999-12-31T23:59:59Z", "2" * 5000,
+)  # fmt: skip
+"""Text that is no instant, or none that anything can be planned for."""
 
 WRONG_FORMS: dict[type[fields.Field[Any]], tuple[str, ...]] = {
     HexId: ("1" * 23, "1" * 25, "\u0661" * 24, "0" * 23 + "1\n"),
     CronString: ("", "* * * *", "* * * * * *", "@daily", "H * * * *", "61 * * * *", "* " * 5_000, "\u0661 * * * *"),
-    Moment: ("", "2026-11-21", "2026-11-21T10:00:00", "2026-02-30T10:00:00Z", "9999-12-31T23:59:59-14:00"),
+    Moment: NO_INSTANTS,
 }
 """Text that looks like what a field is for."""
 
@@ -319,6 +330,12 @@ def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from ("nonsense", " asc", "asc ", "_", "\0", "asc,desc", "v.id; --", "x" * 5000, "id DESC")
     elif isinstance(field, TriggerFilter):
         yield from ("nonsense", "[]", "{}", '[{"type":"timer"}]', "0", "\0", "x" * 5000)
+    elif isinstance(field, Several):
+        yield from WRONG_VALUES[str(field.data_key)]
+        yield "x" * 5000
+        yield ",".join(["1"] * 101)
+    elif isinstance(field, Names):
+        yield from ("x" * 5000, "\0", ",".join((*field.names, "x")[:1] * 101))
     elif isinstance(field, QueryFlag):
         yield from ("yes", "no", "2", "-1", "truee", " true", "tr\u00fce", "null", "[]", "\0")
     else:
@@ -336,8 +353,37 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from ("true", "false", "True", "False", "TRUE", "0", "1", "")
     elif isinstance(field, TriggerFilter):
         yield ""
+    elif isinstance(field, Several):
+        yield from RIGHT_VALUES[str(field.data_key)]
+        yield from ("", ",", ",,")
+    elif isinstance(field, Names):
+        yield from ("", ",", *field.names, ",".join(field.names))
+        yield from (f"{sign}{name}" for sign in field.signs for name in field.names)
     else:
         yield from RIGHT_TEXTS[str(field.data_key or field.name)]
+
+
+NO_NUMBERS = ["x", "-1", "+1", "1.0", "1e2", "0x1", " 1", "1\n", "1\0", "\u0661", "null", "1,x", "9" * 20]
+NO_WORDS = ["nonsense", "\0", "v.id; --", "null"]
+WRONG_VALUES = {
+    "filter[id]": [*NO_NUMBERS, "0", "01", str(2**63)],
+    "filter[name]": ["\0", "a\0b", "x" * 256, "a," + "x" * 256],
+    "filter[is_enabled]": ["yes", "2", "truee", "\0", "true,no"],
+    "filter[flow_class]": [*NO_WORDS, "Cloud", "cloud,x"],
+    "filter[flow_priority]": NO_NUMBERS,
+    "filter[status]": [*NO_WORDS, "draft", "Draft,Live"],
+    "filter[iteration]": NO_NUMBERS,
+}
+RIGHT_VALUES = {
+    "filter[id]": ["1", "1,2", "9" * 18, str(2**63 - 1), "1,"],
+    "filter[name]": ["a", "%", "_", "\\", "'; --", "\u00e4\u0661\U0001f600", "a,b", "x" * 255, "\ud800", "{}"],
+    "filter[is_enabled]": ["0", "1", "true", "FALSE", "0,1"],
+    "filter[flow_class]": ["cloud", "edge,customNode"],
+    "filter[flow_priority]": ["0", "3", "1,5", "999999999"],
+    "filter[status]": ["Draft", "Deployed,Inactive"],
+    "filter[iteration]": ["0", "1,2"],
+}
+"""The same for values that are separated by commas."""
 
 
 every_route_with_parameters = every(lambda route: route.query().fields)

@@ -30,6 +30,18 @@ LEAST = {
     "GET /api/v1/jobs/{job}/events": Role.READ_ONLY,
     "GET /api/v1/flows/{flow}/trash": Role.READ_ONLY,
     "POST /api/v1/flows/{flow}/trash/{entry}/restore": Role.MANAGER,
+    "GET /api/v1/flows": Role.READ_ONLY,
+    "POST /api/v1/flows": Role.MANAGER,
+    "GET /api/v1/flows/{flow}": Role.READ_ONLY,
+    "PUT /api/v1/flows/{flow}": Role.MANAGER,
+    "PATCH /api/v1/flows/{flow}": Role.MANAGER,
+    "DELETE /api/v1/flows/{flow}": Role.MANAGER,
+    "GET /api/v1/flows/{flow}/versions": Role.READ_ONLY,
+    "POST /api/v1/flows/{flow}/versions": Role.MANAGER,
+    "GET /api/v1/flows/{flow}/versions/{version}": Role.READ_ONLY,
+    "PUT /api/v1/flows/{flow}/versions/{version}": Role.MANAGER,
+    "DELETE /api/v1/flows/{flow}/versions/{version}": Role.MANAGER,
+    "POST /api/v1/flows/{flow}/versions/{version}/copy": Role.MANAGER,
     "GET /api/v1/flows/{flow}/storage/trash": Role.READ_ONLY,
     "POST /api/v1/flows/{flow}/storage/trash/{entry}/restore": Role.MANAGER,
     "GET /api/v1/flow-versions/{flow_version}/schedules": Role.READ_ONLY,
@@ -130,6 +142,9 @@ async def test_another_company_is_unknown_to_its_kin_too(
     owner = parent if who == "child" else child
     owned = await arrange(route, owner)
     caller = ground.anonymous.as_(cast.others[who].credential)
+    if route.method == "POST" and not names_of(route):
+        await assert_theirs_alone(ground, caller, route, owned, owner)
+        return
     async with unchanged(ground.database):
         answer = await ask(caller, route, owned)
         unknown = await ask(caller, route, owned, **{name: UNKNOWN[name] for name in names_of(route)})
@@ -141,6 +156,13 @@ async def test_another_company_is_unknown_to_its_kin_too(
         assert theirs
         assert not seen & theirs, "a list shows the caller's own and nothing else"
     assert (await ask(ground.as_(owner), route, owned)).status == route.success
+
+
+async def assert_theirs_alone(ground: Ground, caller: Api, route: Route, arranged: Arranged, owner: Tenant) -> None:
+    """What is made at an address that names nobody becomes the caller's: the list at the same address tells."""
+    made = (await ask(caller, route, arranged)).json["data"]["id"]
+    seen, unseen = [await api.send("GET", f"{route.path}?filter[id]={made}") for api in (caller, ground.as_(owner))]
+    assert ([row["id"] for row in seen.json["data"]], unseen.json["data"]) == ([made], [])
 
 
 async def tenant_job(tenant: Tenant) -> None:

@@ -19,7 +19,9 @@ from core.domain import languages
 from core.domain.backoff import backoff_seconds
 from core.domain.jobs import MOST_FAILURES, JobKind, JobStatus, Reason
 from core.domain.languages import Kind
+from core.store import listings
 from core.store.queries import queries_of
+from schemas import patchworks_lists
 from schemas.fields import Word
 from schemas.lists import FlowsQuery, JobLogsQuery, NamesakesQuery, VersionsQuery
 from service.dialects.losant import envelope as losant
@@ -28,6 +30,7 @@ from service.dialects.patchworks import envelope as native
 from service.openapi import refusals_of
 from service.routes import ROUTES, Dialect, Route
 from tests.architecture.documents import DOCUMENTS, ROOT, anchors, read, rows, snippets
+from tests.support.conformance import document_of
 
 UNITS = {"": 1.0, "s": 1.0, "h": 3600.0, "days": 86400.0}
 
@@ -87,9 +90,65 @@ def test_the_native_routes_are_all_there() -> None:
     served = [
         (route.method, route.path, _scope(route), str(route.role or ""), str(route.success))
         for route in ROUTES
-        if route.dialect is not Dialect.LOSANT
+        if route.dialect not in (Dialect.LOSANT, Dialect.PATCHWORKS)
     ]
     assert sorted(told) == sorted(served)
+
+
+def test_the_routes_of_the_patchworks_dialect_are_all_there() -> None:
+    told = [tuple(row) for row in rows(read("docs/api-patchworks.md"), "Routes")]
+    served = [
+        (route.method, route.path, _scope(route), str(route.role), str(route.success)) for route in PATCHWORKS_ROUTES
+    ]
+    assert sorted(told) == sorted(served)
+
+
+def test_the_parameters_of_the_patchworks_dialect_are_all_there() -> None:
+    told = {row[0]: (row[1].split(), row[2].split()) for row in rows(read("docs/api-patchworks.md"), "Parameters")}
+    assert {name: (sorted(query), sorted(body)) for name, (query, body) in told.items()} == {
+        _operation(route): (sorted(_names(route.query)), sorted(_names(route.body))) for route in PATCHWORKS_ROUTES
+    }
+
+
+def _operation(route: Route) -> str:
+    document = document_of(Dialect.PATCHWORKS)
+    name: str = document["paths"][route.path][route.method.lower()]["operationId"]
+    return name
+
+
+def test_both_dialects_are_told_of_under_the_same_headings() -> None:
+    """But for the vendor's name."""
+    losant_text, patchworks_text = (
+        re.findall(r"^#+ .*$", read(f"docs/api-{name}.md"), re.MULTILINE) for name in ("losant", "patchworks")
+    )
+    assert [line.replace("Patchworks", "Losant") for line in patchworks_text] == losant_text
+
+
+def test_what_the_lists_of_patchworks_have_is_all_there() -> None:
+    text = read("docs/api-patchworks.md")
+    spoken = {"flows": patchworks_lists.FlowsQuery, "versions": patchworks_lists.FlowVersionsQuery}
+    sorts = {row[0]: row[1].split(", ") for row in rows(text, "Lists")}
+    filters = {name for schema in spoken.values() for name in _names(schema) if name.startswith("filter[")}
+    assert {row[0] for row in rows(text, "Queries")} == filters
+    assert [row[0] for row in rows(text, "Answers")] == list(patchworks_lists.FLOW_INCLUDES)
+    for name, schema in spoken.items():
+        field = schema().fields["sort"]
+        assert isinstance(field, patchworks_lists.Names)
+        assert {word.removeprefix("-") for word in sorts[name]} == set(field.names)
+    for shelf, told in ((listings.FLOWS, sorts["flows"]), (listings.VERSIONS, sorts["versions"])):
+        sort, descending = shelf.order
+        assert shelf.sorts[told[0].removeprefix("-")] == sort
+        assert told[0].startswith("-") == descending
+        assert set(shelf.sorts) == {word.removeprefix("-") for word in told}
+
+
+def test_the_errors_of_the_patchworks_dialect_are_all_there() -> None:
+    told = {int(status) for status, _ in rows(read("docs/api-patchworks.md"), "Errors")}
+    raised = {status for route in PATCHWORKS_ROUTES for status in refusals_of(route)}
+    assert told == raised | {native.INTERNAL.status, 405}
+
+
+PATCHWORKS_ROUTES = [route for route in ROUTES if route.dialect is Dialect.PATCHWORKS]
 
 
 def _scope(route: Route) -> str:

@@ -15,11 +15,14 @@ import pytest
 from cli.credentials import write_credentials
 from core.domain.identifiers import hex_id
 from core.store.database import Database
-from tests.architecture.documents import blocks, read
+from tests.architecture.documents import ROOT, blocks, read
 from tests.support.api import Api
 from tests.support.machinery import Machinery
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import SECRET, Tenant
+from worker.deployer import Deployer
+from worker.ending import end_tasks
+from worker.loops import run_deployer
 from worker.webhooks import sign
 
 PASTE_SECONDS = 30.0
@@ -55,6 +58,24 @@ async def test_the_commands_of_the_readme(
     await machinery.drain()
     assert await tenant.names(flow) == ["release-1"]
     assert [letter.recipients for letter in smtp.letters] == [("you@example.com",)]
+
+
+@pytest.mark.leaves_jobs
+@pytest.mark.needs_tools
+async def test_the_life_of_a_version_by_curl(anonymous: Api, tenant: Tenant, tmp_path: Path) -> None:
+    """Beside a deployer, as the scheduler has one; and with a key that opens nothing, it says so."""
+    script = (ROOT / "examples" / "patchworks.sh").read_text()
+    home = tmp_path / ".penstock"
+    home.mkdir()
+    write_credentials(home, {"PENSTOCK_URL": anonymous.url, "PENSTOCK_API_KEY": tenant.key})
+    deployer = asyncio.create_task(run_deployer(Deployer(tenant.database)))
+    try:
+        assert (await _paste(script, tmp_path)).endswith("Everything was as it should be.\n")
+    finally:
+        await end_tasks([deployer])
+    write_credentials(home, {"PENSTOCK_URL": anonymous.url, "PENSTOCK_API_KEY": "pnk_nonsense"})
+    with pytest.raises(AssertionError, match="answered 401 instead of 200"):
+        await _paste(script, tmp_path)
 
 
 async def _paste(commands: str, folder: Path) -> str:

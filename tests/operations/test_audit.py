@@ -6,6 +6,7 @@ import inspect
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from types import ModuleType
 
 import pytest
@@ -13,44 +14,48 @@ import pytest
 from core.domain.access import ActorType, Principal, Role
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
-from core.domain.flows import Flow, FlowChange
+from core.domain.flows import AS_USUAL, Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
     access,
+    catalogue,
     custom_nodes,
     deletions,
     flows,
     jobs,
+    lifecycle,
     logins,
     people,
     results,
     schedules,
     storage,
     stories,
+    transitions,
     undo,
     versions,
 )
 from core.operations.people import NewClient
 from core.store.database import Database
-from schemas.losant import SHOWN_VERSION, content_of
+from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
+from tests.support.lifecycles import come_due, deploy_draft, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
-from tests.support.tenants import KEEP, SECRET, Tenant
+from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, custom_nodes, deletions, flows, jobs, logins, people, results, schedules, storage,
-    stories, undo, versions,
+    access, catalogue, custom_nodes, deletions, flows, jobs, lifecycle, logins, people, results, schedules, storage,
+    stories, transitions, undo, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
     "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
-    "list_applications", "list_clients", "list_companies",
-    "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
+    "list_applications", "list_clients", "list_companies", "list_company_flows",
+    "list_deleted_storage", "list_flow_versions", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
-    "preview_deletion", "preview_schedule", "read_job",
+    "next_deploy_in", "preview_deletion", "preview_schedule", "read_company_flow", "read_flow_version", "read_job",
     "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
@@ -58,7 +63,7 @@ READING = {
 DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
 """Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
 
-INSIDE = {"conclude"}
+INSIDE = {"conclude", "deploy", "undeploy", "cancel_pending", "plan", "start_draft"}
 """Part of other operations' transactions; what it writes is seen in theirs."""
 
 
@@ -205,6 +210,37 @@ async def _restore_entry(scene: Scene) -> None:
     )
 
 
+async def _set_deployment(scene: Scene, at: datetime | None) -> None:
+    version = await scene.tenant.read_version(scene.flow, "v1")
+    await lifecycle.set_deployment(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, at)
+
+
+async def _undeploy(scene: Scene) -> None:
+    await _set_deployment(scene, yesterday())
+    await _set_deployment(scene, None)
+
+
+async def _cancel_plan(scene: Scene) -> None:
+    await _set_deployment(scene, tomorrow())
+    await _set_deployment(scene, None)
+
+
+async def _deploy_due(scene: Scene) -> None:
+    await _set_deployment(scene, tomorrow())
+    await come_due(scene.tenant)
+    await lifecycle.deploy_due(scene.tenant.database, 9)
+
+
+async def _copy_version(scene: Scene) -> None:
+    version = await scene.tenant.read_version(scene.flow, "v1")
+    await lifecycle.copy_version(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, keep=KEEP)
+
+
+async def _remove_version(scene: Scene) -> None:
+    version = await scene.tenant.read_version(scene.flow, "v1")
+    await lifecycle.remove_version(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, keep=KEEP)
+
+
 async def _set_entry(scene: Scene) -> None:
     await storage.set_entry(*scene.place, scene.flow.id, Entry("color", '"red"'))
 
@@ -327,6 +363,26 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         ),
         "version.change",
     ),
+    "create_company_flow": (
+        lambda scene: catalogue.create_company_flow(
+            scene.owner,
+            scene.tenant.database,
+            name="x",
+            description=None,
+            enabled=True,
+            running=AS_USUAL,
+            template=SHOWN_FLOW,
+        ),
+        "flow.create",
+    ),
+    "create_draft": (
+        lambda scene: lifecycle.create_draft(scene.tenant.principal, scene.tenant.database, scene.flow.id),
+        "draft.create",
+    ),
+    "set_deployment": (lambda scene: _set_deployment(scene, yesterday()), "version.deploy"),
+    "copy_version": (_copy_version, "version.copy"),
+    "remove_version": (_remove_version, "version.delete"),
+    "deploy_due": (_deploy_due, "version.deploy"),
     "set_entry": (_set_entry, "storage.set"),
     "delete_entry": (_delete_entry, "storage.delete"),
     "clear_storage": (_clear_storage, "storage.clear"),
@@ -363,12 +419,21 @@ def test_every_operation_is_known_here() -> None:
     assert operations() == READING | DELIVERING | INSIDE | set(CHANGING)
 
 
+OTHERWISE: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
+    "undeploy": (_undeploy, "version.undeploy"),
+    "plan": (lambda scene: _set_deployment(scene, tomorrow()), "version.deploy_plan"),
+    "cancel a plan": (_cancel_plan, "version.deploy_cancel"),
+    "deploy a draft": (lambda scene: deploy_draft(scene.tenant, scene.flow), "version.deploy"),
+}
+"""What else some of them do."""
+
+
 @pytest.mark.leaves_jobs
-@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize("name", [*CHANGING, *OTHERWISE])
 async def test_a_change_is_audited(tenant: Tenant, machinery: Machinery, name: str) -> None:
     flow = await tenant.make_flow()
     await tenant.make_versions(flow, 2)
-    change, action = CHANGING[name]
+    change, action = (CHANGING | OTHERWISE)[name]
     async with tenant.database.connection() as connection:
         before = await connection.fetchval("SELECT coalesce(max(id), 0) FROM audit_events")
 

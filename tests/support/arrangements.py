@@ -29,8 +29,10 @@ from service.dialects.losant import jobs as losant_jobs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
+from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
+from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -50,6 +52,7 @@ UNKNOWN = {
     "entry": str(LARGEST_ID - 1),
     "flow_version": str(LARGEST_ID - 1),
     "schedule": str(LARGEST_ID - 1),
+    "version": str(LARGEST_ID - 1),
 }
 """A well-formed id that nothing has, for every name a path parameter goes by."""
 
@@ -229,6 +232,32 @@ async def _job_log(tenant: Tenant) -> Arranged:
     return Arranged({"applicationId": tenant.application, "jobId": hex_id(job.id)}, flow=arranged.flow)
 
 
+async def _company_flow(tenant: Tenant) -> Arranged:
+    """A flow by its plain number."""
+    flow = await tenant.make_flow(f"Flow {next(_numbers)}")
+    return Arranged({"flow": str(flow.id)}, flow=flow)
+
+
+async def _new_company_flow(_: Tenant) -> Arranged:
+    return Arranged({}, {"name": f"Flow {next(_numbers)}", "description": None, "flow_priority": 1})
+
+
+async def _company_flow_change(tenant: Tenant) -> Arranged:
+    body = {"name": "Renamed", "is_enabled": False, "runner_url": "https://runner.example/run"}
+    return replace(await _company_flow(tenant), body=body)
+
+
+async def _inactive(tenant: Tenant) -> Arranged:
+    arranged = await _company_flow(tenant)
+    assert arranged.flow is not None
+    version = await tenant.make_version(arranged.flow, f"v{next(_numbers)}")
+    return replace(arranged, ids={**arranged.ids, "version": str(version.id)})
+
+
+async def _deploy(tenant: Tenant) -> Arranged:
+    return replace(await _inactive(tenant), body={"deployed_at": "2026-01-01T00:00:00Z"})
+
+
 async def _nothing(_: Tenant) -> Arranged:
     return Arranged({})
 
@@ -316,4 +345,16 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     patchworks_schedules.change_schedule: _schedule_change,
     patchworks_schedules.delete_schedule: _schedule,
     patchworks_schedules.preview_schedule: _previewed,
+    patchworks_flows.list_flows: _nothing,
+    patchworks_flows.create_flow: _new_company_flow,
+    patchworks_flows.read_flow: _company_flow,
+    patchworks_flows.replace_flow: _company_flow_change,
+    patchworks_flows.change_flow: _company_flow_change,
+    patchworks_flows.delete_flow: _company_flow,
+    patchworks_versions.list_versions: _company_flow,
+    patchworks_versions.create_version: _company_flow,
+    patchworks_versions.read_version: _inactive,
+    patchworks_versions.change_version: _deploy,
+    patchworks_versions.delete_version: _inactive,
+    patchworks_versions.copy_version: _inactive,
 }

@@ -16,7 +16,7 @@ Wrong = tuple[str, Any]
 SAMPLES: list[Any] = [None, True, "x", "1", "true", 1, 1.5, [], {}]
 """One value or two of each kind."""
 
-FORMS = ["0" * 24, "1.2.3", "a", "data:image/png;base64,", "* * * * *"]
+FORMS = ["2026-01-01T00:00:00Z", "0" * 24, "1.2.3", "a", "data:image/png;base64,", "* * * * *"]
 """A text for every pattern there is."""
 
 KNOWN = {

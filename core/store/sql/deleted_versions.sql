@@ -95,9 +95,12 @@ RETURNING d.*;
 
 -- name: insert_restored
 -- A single deletion taken back: the version returns under its id, inactive, and a removed flow's Draft as the Draft.
--- A taken name or a second Draft breaks a constraint, which the caller sees as AlreadyExists or Conflict.
+-- Its revision is above every one it ever had: after an older content of it comes back, a newer one may still be in the
+-- trash. A taken name or a second Draft breaks a constraint, which the caller sees as AlreadyExists or Conflict.
 INSERT INTO flow_versions (id, company_id, flow_id, iteration, name, name_folded, status, enabled, notes, body,
                            digest, revision, last_deployed_at, created_at, updated_at,
                            created_by_type, created_by_id, updated_by_type, updated_by_id)
-VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $5::text IS NULL THEN 'Draft' ELSE 'Inactive' END, $7, $8, $9, $10, $11, $12, $13, clock_timestamp(), $14, $15, $16, $17)
+VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $5::text IS NULL THEN 'Draft' ELSE 'Inactive' END, $7, $8, $9, $10,
+        1 + greatest($11::integer, (SELECT max(revision) FROM deleted_versions WHERE flow_id = $3 AND version_id = $1)),
+        $12, $13, clock_timestamp(), $14, $15, $16, $17)
 RETURNING *;

@@ -68,6 +68,12 @@ SELECT id FROM flow_versions
 WHERE name = $3 AND flow_id = $2 AND company_id = $1
 FOR NO KEY UPDATE;
 
+-- name: lock_any_version
+-- The same by id for a dialect in which a Draft has an address like any other version.
+SELECT id FROM flow_versions
+WHERE id = $3 AND flow_id = $2 AND company_id = $1
+FOR NO KEY UPDATE;
+
 -- name: lock_draft
 -- The same for the flow's own content.
 SELECT id FROM flow_versions
@@ -95,12 +101,49 @@ WHERE flow_id = $2 AND company_id = $1 AND status = 'Deployed'
 RETURNING id, digest;
 
 -- name: promote_version
--- Second half of a deploy.
+-- Second half of a deploy. A Draft gets the name $5, anything else keeps its own.
 UPDATE flow_versions
 SET status = 'Deployed', deployed_at = clock_timestamp(), last_deployed_at = clock_timestamp(), deploy_at = NULL,
+    name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
     revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
 WHERE id = $2 AND company_id = $1
-RETURNING id, digest;
+RETURNING id, digest, name, deployed_at;
+
+-- name: names_beginning
+-- The names a flow has already used that are $3, or $3 with a hyphen and more; $3 has no wildcards.
+SELECT name FROM flow_versions
+WHERE flow_id = $2 AND company_id = $1 AND (name = $3 OR name LIKE $3 || '-%');
+
+-- name: plan_deploy
+-- Says when a version shall be deployed. The flow is locked and no other version of it is pending.
+UPDATE flow_versions
+SET deploy_at = $3, revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4, updated_by_id = $5
+WHERE id = $2 AND company_id = $1;
+
+-- name: cancel_pending
+-- Takes back the flow's pending deploy, unless it is that of the version $3, which is being carried out or said anew.
+UPDATE flow_versions
+SET deploy_at = NULL, revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4, updated_by_id = $5
+WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL AND id <> $3
+RETURNING id;
+
+-- name: seconds_until
+-- How far ahead an instant is, by the clock that decides when it has come; negative once it has.
+SELECT extract(epoch FROM $1::timestamptz - clock_timestamp())::float8;
+
+-- name: list_due
+-- Deploys whose instant has come, the earliest first. Nobody is locked: whoever carries one out locks its flow and looks
+-- again.
+SELECT v.company_id, v.flow_id, v.id AS version_id, v.deploy_at
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id AND f.removing_since IS NULL
+WHERE v.deploy_at <= (SELECT clock_timestamp())
+ORDER BY v.deploy_at, v.id
+LIMIT $1;
+
+-- name: next_due_in
+-- Seconds until the next deploy is due; null if none is pending.
+SELECT extract(epoch FROM min(deploy_at) - clock_timestamp())::float8 FROM flow_versions WHERE deploy_at IS NOT NULL;
 
 -- name: delete_version
 -- Moves one version with its schedules to the trash, unless it is protected; the conditions stand in the deleting
@@ -121,6 +164,28 @@ SELECT id, company_id, flow_id, NULL, 'deleted', iteration, name, name_folded, s
        body, digest, revision, last_deployed_at, created_at, updated_at,
        created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval,
        (SELECT json_agg(s ORDER BY s.id) FROM silenced s)
+FROM moved
+RETURNING version_id;
+
+-- name: discard_draft
+-- Moves a Draft with its schedules to the trash, to make room for another one; the flow and the Draft are locked. One
+-- that is about to be deployed stays.
+WITH moved AS (
+    DELETE FROM flow_versions v
+    WHERE v.id = $2 AND v.company_id = $1 AND v.status = 'Draft' AND v.deploy_at IS NULL
+    RETURNING v.*
+), silenced AS (
+    DELETE FROM schedules s USING moved m
+    WHERE s.flow_id = m.flow_id AND s.flow_version_id = m.id AND s.company_id = $1
+    RETURNING s.*
+)
+INSERT INTO deleted_versions (version_id, company_id, flow_id, job_id, reason, iteration, name, name_folded, status,
+                              enabled, notes, body, digest, revision, last_deployed_at, created_at, updated_at,
+                              created_by_type, created_by_id, updated_by_type, updated_by_id, purge_after, schedules)
+SELECT id, company_id, flow_id, NULL, 'replaced', iteration, name, name_folded, status, enabled, notes,
+       body, digest, revision, last_deployed_at, created_at, updated_at,
+       created_by_type, created_by_id, updated_by_type, updated_by_id, clock_timestamp() + $3::interval,
+       (SELECT coalesce(json_agg(s ORDER BY s.id), '[]') FROM silenced s)
 FROM moved
 RETURNING version_id;
 
@@ -271,3 +336,51 @@ SELECT v.flow_id
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
 WHERE v.id = $2 AND v.company_id = $1 AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL;
+
+-- name: read_view
+-- A version without its content, which can have megabytes; null in $4 means a flow of any application.
+SELECT v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
+       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
+WHERE v.id = $3 AND v.flow_id = $2 AND v.company_id = $1
+  AND ($4::bigint IS NULL OR f.application_id = $4) AND f.removing_since IS NULL;
+
+-- name: list_views
+-- A page of a flow's versions, the Draft among them, narrowed and ordered by what is put in.
+SELECT v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
+       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
+WHERE v.flow_id = $2 AND v.company_id = $1
+  AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL AND /* query */ TRUE
+ORDER BY /* order */ 1
+LIMIT $4 OFFSET $5;
+
+-- name: count_views
+-- How many list_views has to page through.
+SELECT count(*)
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
+WHERE v.flow_id = $2 AND v.company_id = $1
+  AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL AND /* query */ TRUE;
+
+-- name: list_related
+-- Of each of these flows the newest $3 versions, the newest $4, and with $5 the deployed one: three relations in one
+-- statement, whatever number of flows there are. An ordinal is found in its index, from the last one down.
+SELECT t.relation, v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
+       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
+FROM flows f
+CROSS JOIN LATERAL (
+    (SELECT 'versions' AS relation, a.id FROM flow_versions a
+     WHERE a.flow_id = f.id AND a.company_id = f.company_id ORDER BY a.iteration DESC LIMIT $3)
+    UNION ALL
+    (SELECT 'latest', b.id FROM flow_versions b
+     WHERE b.flow_id = f.id AND b.company_id = f.company_id ORDER BY b.iteration DESC LIMIT $4)
+    UNION ALL
+    (SELECT 'deployed', c.id FROM flow_versions c
+     WHERE c.flow_id = f.id AND c.company_id = f.company_id AND c.status = 'Deployed' AND $5)
+) AS t
+JOIN flow_versions v ON v.id = t.id AND v.company_id = f.company_id
+WHERE f.company_id = $1 AND f.id = ANY($2::bigint[])
+ORDER BY f.id, v.iteration DESC;

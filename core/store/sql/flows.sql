@@ -2,16 +2,17 @@
 -- A flow is born without any version.
 INSERT INTO flows (company_id, application_id, name, description, flow_class, enabled,
                    created_by_type, created_by_id, updated_by_type, updated_by_id,
-                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13, $14)
+                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
+                   runner_url, flow_priority, run_timeout_seconds)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 RETURNING id;
 
 -- name: read_flow
--- One flow with the id of its deployed version.
+-- One flow with the id of its deployed version; null in $2 means of any application.
 SELECT f.*, d.id AS deployed_version_id
 FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
-WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
+WHERE f.id = $3 AND f.company_id = $1 AND ($2::bigint IS NULL OR f.application_id = $2) AND f.removing_since IS NULL;
 
 -- name: read_flow_with_develop
 -- The same with the body of its Draft, which can have megabytes: only for whoever goes on to change it.
@@ -19,7 +20,7 @@ SELECT f.*, d.id AS deployed_version_id, w.body AS develop
 FROM flows f
 LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.status = 'Deployed'
 LEFT JOIN flow_versions w ON w.flow_id = f.id AND w.status = 'Draft'
-WHERE f.id = $3 AND f.company_id = $1 AND f.application_id = $2 AND f.removing_since IS NULL;
+WHERE f.id = $3 AND f.company_id = $1 AND ($2::bigint IS NULL OR f.application_id = $2) AND f.removing_since IS NULL;
 
 -- name: show_flow
 -- A flow as its dialect shows it, with `d`, the deployed version, and `v`, the Draft; and what the token that asks may
@@ -79,10 +80,10 @@ JOIN flows f ON f.id = $2 AND f.company_id = t.company_id AND f.application_id =
 
 -- name: lock_flow
 -- Taken first by whatever creates, names, deploys, deletes or restores versions of the flow. It lets readers and
--- foreign-key checks pass.
-SELECT id, name, flow_class, custom_node_supports, revision
+-- foreign-key checks pass. Null in $2 means a flow of any application.
+SELECT id, application_id, name, flow_class, custom_node_supports, revision
 FROM flows
-WHERE id = $3 AND company_id = $1 AND application_id = $2 AND removing_since IS NULL
+WHERE id = $3 AND company_id = $1 AND ($2::bigint IS NULL OR application_id = $2) AND removing_since IS NULL
 FOR NO KEY UPDATE;
 
 -- name: lock_flow_of_job
@@ -94,11 +95,14 @@ SELECT id FROM flows WHERE id = $2 AND company_id = $1 FOR NO KEY UPDATE;
 UPDATE flows SET next_iteration = next_iteration + 1 WHERE id = $1 RETURNING next_iteration - 1;
 
 -- name: update_flow
--- Changes what is given; null leaves a value as it is.
+-- Changes what is given; null leaves a value as it is, but for what $13 names, which becomes null.
 UPDATE flows
 SET name = coalesce($3, name),
     enabled = coalesce($4, enabled),
-    description = coalesce($5, description),
+    description = CASE WHEN 'description' <> ALL ($13::text[]) THEN coalesce($5, description) END,
+    runner_url = CASE WHEN 'runner_url' <> ALL ($13::text[]) THEN coalesce($14, runner_url) END,
+    flow_priority = coalesce($15, flow_priority),
+    run_timeout_seconds = coalesce($16, run_timeout_seconds),
     short_description = coalesce($8, short_description),
     icon_data = coalesce($9, icon_data),
     docs_url = coalesce($10, docs_url),
@@ -131,11 +135,13 @@ WITH moved AS (
 INSERT INTO deleted_flows (id, company_id, application_id, job_id, name, description, flow_class, enabled,
                            next_iteration, revision, created_at, created_by_type, created_by_id,
                            updated_by_type, updated_by_id,
-                           short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
+                           short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
+                           runner_url, flow_priority, run_timeout_seconds)
 SELECT id, company_id, application_id, $3, name, description, flow_class, enabled,
        next_iteration, revision, created_at, created_by_type, created_by_id,
        updated_by_type, updated_by_id,
-       short_description, icon_data, docs_url, category, custom_node_supports, name_folded
+       short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
+       runner_url, flow_priority, run_timeout_seconds
 FROM moved;
 
 -- name: restore_flow_of_job
@@ -145,11 +151,13 @@ WITH back AS (
 )
 INSERT INTO flows (id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision,
                    created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
-                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded)
+                   short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
+                   runner_url, flow_priority, run_timeout_seconds)
 OVERRIDING SYSTEM VALUE
 SELECT id, company_id, application_id, name, description, flow_class, enabled, next_iteration, revision + 1,
        created_at, created_by_type, created_by_id, updated_by_type, updated_by_id,
-       short_description, icon_data, docs_url, category, custom_node_supports, name_folded
+       short_description, icon_data, docs_url, category, custom_node_supports, name_folded,
+       runner_url, flow_priority, run_timeout_seconds
 FROM back;
 
 -- name: lock_flow_of_company
@@ -165,3 +173,26 @@ SELECT EXISTS (
     SELECT FROM flows
     WHERE id = $2 AND company_id = $1 AND ($3::bigint IS NULL OR application_id = $3) AND removing_since IS NULL
 );
+
+-- name: list_company_flows
+-- A page of the flows of a company, or of one application of it where $2 names one, narrowed and ordered by what is put
+-- in; with how many versions each has if $5 asks, and whether it has any if $6 does.
+SELECT f.*, d.id AS deployed_version_id, NULL AS develop,
+       CASE WHEN $5::boolean
+            THEN (SELECT count(*) FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id)
+       END AS versions_count,
+       CASE WHEN $6::boolean
+            THEN EXISTS (SELECT FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id)
+       END AS has_versions
+FROM flows f
+LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
+WHERE f.company_id = $1 AND ($2::bigint IS NULL OR f.application_id = $2) AND f.removing_since IS NULL
+  AND /* query */ TRUE
+ORDER BY /* order */ 1
+LIMIT $3 OFFSET $4;
+
+-- name: count_company_flows
+-- How many list_company_flows has to page through.
+SELECT count(*) FROM flows f
+WHERE f.company_id = $1 AND ($2::bigint IS NULL OR f.application_id = $2) AND f.removing_since IS NULL
+  AND /* query */ TRUE;

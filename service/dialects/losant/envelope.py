@@ -13,6 +13,7 @@ STATUSES: dict[type[errors.PenstockError], tuple[int, str]] = {
     errors.Gone: (410, "Gone"),
     errors.MethodNotAllowed: (405, "MethodNotAllowed"),
     errors.Invalid: (400, "Validation"),
+    errors.NotAllowed: (400, "Validation"),
     errors.UnsupportedGrant: (400, "Validation"),
     errors.InvalidScope: (400, "Validation"),
     errors.TooLarge: (413, "PayloadTooLarge"),

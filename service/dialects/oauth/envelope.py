@@ -15,6 +15,7 @@ STATUSES: dict[type[errors.PenstockError], tuple[int, str]] = {
     errors.Gone: (410, "invalid_request"),
     errors.MethodNotAllowed: (405, "invalid_request"),
     errors.Invalid: (400, "invalid_request"),
+    errors.NotAllowed: (400, "invalid_request"),
     errors.UnsupportedGrant: (400, "unsupported_grant_type"),
     errors.InvalidScope: (400, "invalid_scope"),
     errors.TooLarge: (413, "invalid_request"),

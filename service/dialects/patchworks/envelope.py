@@ -16,6 +16,7 @@ STATUSES: dict[type[errors.PenstockError], int] = {
     errors.Gone: 410,
     errors.MethodNotAllowed: 405,
     errors.Invalid: 422,
+    errors.NotAllowed: 400,
     errors.UnsupportedGrant: 422,
     errors.InvalidScope: 422,
     errors.TooLarge: 413,
