@@ -29,8 +29,9 @@ from worker.tools import Tools
 from worker.transport import ARQ_SECONDS, FUNCTION, connect, connect_listener, patient, queue_name, wake_channel
 from worker.wakeup import Wakeup, hint_from_redis
 
-CONCURRENCY = {"bulk": 4, "outbound": 16}
-"""Jobs of one queue at once in one process. Bulk jobs keep PostgreSQL busy; letters mostly wait for others."""
+CONCURRENCY = {"bulk": 4, "outbound": 16, "dispatch": 8}
+"""Jobs of one queue at once in one process. Bulk jobs keep PostgreSQL busy; letters mostly wait for others; a job of
+dispatch makes many requests at once by itself."""
 
 READ_LIMIT = 1_000
 """Ids one look into a queue reads. arq counts those in progress elsewhere too, so it must exceed what a whole fleet

@@ -34,6 +34,7 @@ class JobKind(StrEnum):
     UNDO_DELETION = "undo_deletion"
     SEND_MAIL = "send_mail"
     POST_CALLBACK = "post_callback"
+    DISPATCH_RUNS = "dispatch_runs"
 
     @property
     def queue(self) -> str:
@@ -46,10 +47,11 @@ _QUEUES = {
     JobKind.UNDO_DELETION: "bulk",
     JobKind.SEND_MAIL: "outbound",
     JobKind.POST_CALLBACK: "outbound",
+    JobKind.DISPATCH_RUNS: "dispatch",
 }
 
-QUEUES = ("bulk", "outbound")
-"""One arq queue each, so that a slow receiver of letters never holds up a delete."""
+QUEUES = ("bulk", "outbound", "dispatch")
+"""One arq queue each, so that a slow receiver of letters never holds up a delete, nor a slow runner a letter."""
 
 NOTIFICATION_KINDS = (JobKind.SEND_MAIL, JobKind.POST_CALLBACK)
 """Jobs that tell somebody how another job ended."""
