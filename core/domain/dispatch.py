@@ -84,6 +84,8 @@ class Cause(StrEnum):
     """It took the run and never said what became of it."""
     REPORTED = "reported"
     """It said so itself."""
+    STOPPED = "stopped"
+    """Somebody asked for its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Manner(Enum):
     """How a reply is given."""
 
     WHOLE = "at once"
+    HELD = "whole, once the test lets go of it"
     SILENT = "not at all, while the connection stays open"
     CUT = "not at all, and the connection is dropped"
     ENDLESS = "a body as fast as it is read, for ever"
@@ -52,6 +53,7 @@ class Receiver:
         self._script: deque[Reply] = deque()
         self._unread: asyncio.Queue[Received] = asyncio.Queue()
         self._closing = asyncio.Event()
+        self._let_go = asyncio.Event()
         self._runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Receiver:
@@ -83,6 +85,10 @@ class Receiver:
         async with asyncio.timeout(seconds):
             return await self._unread.get()
 
+    def let_go(self) -> None:
+        """Gives the answers that are held."""
+        self._let_go.set()
+
     async def close(self) -> None:
         self._closing.set()
         await self._runner.cleanup()
@@ -96,6 +102,9 @@ class Receiver:
         self._unread.put_nowait(received)
         reply = self._script.popleft() if self._script else Reply()
         match reply.manner:
+            case Manner.HELD:
+                await self._let_go.wait()
+                return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
             case Manner.WHOLE:
                 return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
             case Manner.SILENT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.domain.jobs import JobKind
-from worker.jobs import delete_versions, dispatch_runs, post_callback, send_mail, undo_deletion
+from worker.jobs import delete_versions, dispatch_runs, post_callback, send_mail, stop_run, undo_deletion
 from worker.tools import Handler
 
 HANDLERS: Mapping[JobKind, Handler] = {
@@ -15,4 +15,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.SEND_MAIL: send_mail.run,
     JobKind.POST_CALLBACK: post_callback.run,
     JobKind.DISPATCH_RUNS: dispatch_runs.run,
+    JobKind.STOP_RUN: stop_run.run,
 }
