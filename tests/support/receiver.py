@@ -80,6 +80,10 @@ class Receiver:
         """What the next requests are answered with, one each."""
         self._script.extend(replies)
 
+    def clear(self) -> None:
+        """From now on answers are unscripted again."""
+        self._script.clear()
+
     async def next(self, seconds: float = 10.0) -> Received:
         """The next request nobody has taken yet, in order of arrival."""
         async with asyncio.timeout(seconds):

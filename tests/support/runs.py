@@ -109,13 +109,13 @@ async def forget_circuits(tenant: Tenant) -> None:
 
 async def put_together(tenant: Tenant, *runs: Run) -> None:
     """As if they had been due in one instant: one job has them all."""
+    instants = [run.scheduled_for for run in runs]
+    arguments = {"run_ids": [run.id for run in runs], "first_at": min(instants), "last_at": max(instants)}
     async with tenant.database.connection() as connection:
-        keep, *rest = [row["job_id"] for row in await connection.fetch("SELECT job_id FROM runs ORDER BY id")]
-        arguments = {
-            "run_ids": [run.id for run in runs],
-            "first_at": runs[0].scheduled_for,
-            "last_at": runs[-1].scheduled_for,
-        }
+        rows = await connection.fetch(
+            "SELECT job_id FROM runs WHERE id = ANY($1::bigint[]) ORDER BY id", arguments["run_ids"]
+        )
+        keep, *rest = [row["job_id"] for row in rows]
         await connection.execute("UPDATE jobs SET arguments = $2 WHERE id = $1", keep, orjson.dumps(arguments).decode())
         await connection.execute("DELETE FROM jobs WHERE id = ANY($1::bigint[])", rest)
-        await connection.execute("UPDATE runs SET job_id = $1", keep)
+        await connection.execute("UPDATE runs SET job_id = $1 WHERE id = ANY($2::bigint[])", keep, arguments["run_ids"])
