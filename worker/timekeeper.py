@@ -5,7 +5,6 @@ Any number may run: row locks decide who stages a run again, and the end of a ru
 
 from __future__ import annotations
 
-from core.operations.deletions import Terms
 from core.operations.dispatch import end_unreported, next_due_in, stage_waiting
 from core.store.database import Database
 
@@ -14,13 +13,12 @@ BATCH = 1_000
 
 
 class Timekeeper:
-    def __init__(self, database: Database, terms: Terms) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._terms = terms
 
     async def run_once(self) -> int:
         """One round; returns how many runs it brought back or ended."""
-        staged = await stage_waiting(self._database, BATCH, self._terms)
+        staged = await stage_waiting(self._database, BATCH)
         return staged + await end_unreported(self._database, BATCH)
 
     async def due_in(self) -> float | None:

@@ -5,6 +5,7 @@ A runner is somebody's HTTP endpoint. It may be down, slow, broken or hostile, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,9 +108,10 @@ class Report:
     metrics: Mapping[str, int | float] | None = None
     logs: tuple[LogLine, ...] = ()
 
-    def told(self) -> dict[str, object]:
-        """What is kept beside the run; logs are kept elsewhere, and not as long."""
-        return {"status": str(self.status), "message": self.message, "metrics": dict(self.metrics or {})}
+    def told(self) -> str:
+        """What is kept beside the run, as JSON text; logs are kept elsewhere, and not as long."""
+        said = {"status": str(self.status), "message": self.message, "metrics": dict(self.metrics or {})}
+        return json.dumps(said, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-from core.domain.access import ActorType, Principal
 from core.domain.circuits import Choice, Fraction, choose, judge, probed
 from core.domain.dispatch import (
     Accepted,
@@ -25,15 +23,14 @@ from core.domain.dispatch import (
     runner_of,
     wait_seconds,
 )
-from core.domain.jobs import ClaimedJob, JobKind
-from core.domain.runs import DISPATCH_BATCH, RunStatus
+from core.domain.jobs import ClaimedJob
+from core.domain.runs import RunStatus
 from core.operations.deletions import JobLost, Terms
+from core.operations.endings import Ending, end_runs, stage_runs
 from core.store import dispatch as store
-from core.store import jobs, runs
+from core.store import jobs
 from core.store.database import Connection, Database
-from core.store.dispatch import Batch, RunKey
-from core.store.jobs import NewJob
-from core.store.runs import RunEnd
+from core.store.dispatch import Batch
 
 _VERSION_GONE = "The content of the version has been purged since the run was due."
 _SILENT = "The runner took the run and did not report in time."
@@ -122,7 +119,7 @@ async def _settle(
     hopeless: Sequence[tuple[Candidate, Cause, str]],
     fraction: Fraction,
 ) -> None:
-    ends = [RunEnd(one.id, one.scheduled_for, RunStatus.FAILURE, why, message) for one, why, message in hopeless]
+    ends = [Ending(one.id, one.scheduled_for, RunStatus.FAILURE, why, message) for one, why, message in hopeless]
     waits: list[PutOff] = []
     for each in tried:
         if isinstance(each, Ended):
@@ -130,19 +127,19 @@ async def _settle(
         elif isinstance(each, Failed):
             seconds = wait_seconds(each, fraction())
             if seconds is None:
-                ends.append(RunEnd(each.run.id, each.run.scheduled_for, RunStatus.FAILURE, each.reason, each.message))
+                ends.append(Ending(each.run.id, each.run.scheduled_for, RunStatus.FAILURE, each.reason, each.message))
             else:
                 waits.append(PutOff(each.run.id, each.run.scheduled_for, seconds, each.reason, each.message))
-    ended = await runs.end_runs(connection, batch.company_id, ends)
+    ended = await end_runs(connection, ends)
     await _keep_told(connection, batch.company_id, [each for each in tried if isinstance(each, Ended)], ended)
     await store.mark_started(connection, batch, [each.run for each in tried if isinstance(each, Accepted)])
     await store.put_off(connection, batch, waits)
 
 
-def _end(tried: Ended) -> RunEnd:
+def _end(tried: Ended) -> Ending:
     """`started_at` is there only if the runner is known to have taken the run."""
     taken = tried.report is not None or tried.reason is Cause.BAD_ANSWER
-    return RunEnd(
+    return Ending(
         tried.run.id,
         tried.run.scheduled_for,
         tried.status,
@@ -165,14 +162,12 @@ async def _keep_told(connection: Connection, company_id: int, answers: Sequence[
     await store.keep_late_results(connection, company_id, late)
 
 
-async def stage_waiting(database: Database, limit: int, terms: Terms) -> int:
+async def stage_waiting(database: Database, limit: int) -> int:
     """Gives up to `limit` runs whose next try is due to new jobs; returns how many."""
 
     async def work(connection: Connection) -> int:
         found = await store.find_waiting(connection, limit)
-        for company_id, of_company in _by_company(found):
-            for first in range(0, len(of_company), DISPATCH_BATCH):
-                await _stage(connection, company_id, of_company[first : first + DISPATCH_BATCH], terms)
+        await stage_runs(connection, found)
         return len(found)
 
     return await database.transaction(work)
@@ -180,36 +175,17 @@ async def stage_waiting(database: Database, limit: int, terms: Terms) -> int:
 
 async def end_unreported(database: Database, limit: int) -> int:
     """Ends up to `limit` runs whose runners took them and never reported; returns how many it found."""
-    async with database.connection() as connection:
+
+    async def work(connection: Connection) -> int:
         found = await store.find_unreported(connection, limit)
-    for company_id, of_company in _by_company(found):
-        ends = [RunEnd(run.id, run.scheduled_for, RunStatus.FAILURE, Cause.NOT_REPORTED, _SILENT) for run in of_company]
+        silent = (RunStatus.FAILURE, Cause.NOT_REPORTED, _SILENT)
+        await end_runs(connection, [Ending(run.id, run.scheduled_for, *silent) for run in found])
+        return len(found)
 
-        async def work(connection: Connection, company_id: int = company_id, ends: list[RunEnd] = ends) -> None:
-            await runs.end_runs(connection, company_id, ends)
-
-        await database.transaction(work)
-    return len(found)
+    return await database.transaction(work)
 
 
 async def next_due_in(database: Database) -> float | None:
     """Seconds until the next run's time comes; None if none waits."""
     async with database.connection() as connection:
         return await store.next_due_in(connection)
-
-
-async def _stage(connection: Connection, company_id: int, of_company: Sequence[RunKey], terms: Terms) -> None:
-    instants = [run.scheduled_for for run in of_company]
-    arguments = {
-        "run_ids": [run.id for run in of_company],
-        "first_at": min(instants).isoformat(),
-        "last_at": max(instants).isoformat(),
-    }
-    asker = Principal(company_id, ActorType.JOB, None)
-    job_id = await jobs.stage(connection, asker, NewJob(terms.new_id(), JobKind.DISPATCH_RUNS, arguments))
-    await store.hand_over(connection, Batch.of(company_id, job_id, arguments))
-
-
-def _by_company(found: Sequence[RunKey]) -> list[tuple[int, list[RunKey]]]:
-    in_order = sorted(found, key=lambda run: run.company_id)
-    return [(company_id, list(group)) for company_id, group in groupby(in_order, key=lambda run: run.company_id)]

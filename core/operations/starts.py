@@ -15,14 +15,14 @@ from core.domain.errors import Conflict, IdempotencyMismatch, NotFound
 from core.domain.jobs import JobKind
 from core.domain.runs import Run, RunStatus, Trigger
 from core.operations.deletions import IDEMPOTENCY_WINDOW
+from core.operations.endings import Ending, end_runs
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.versions import VERSION_UNKNOWN
-from core.store import audit_events, dispatch, flows, idempotency_keys, jobs, runs, starts
+from core.store import audit_events, dispatch, flows, idempotency_keys, jobs, starts
 from core.store.database import Connection, Database
 from core.store.dispatch import KeptLine
 from core.store.idempotency_keys import Key
 from core.store.jobs import NewJob
-from core.store.runs import RunEnd
 from core.store.starts import Payload, Startable, Stopped
 
 RUN_UNKNOWN = "Run was not found"
@@ -100,8 +100,8 @@ async def stop_run(principal: Principal, database: Database, run_id: int, *, new
 
     async def work(connection: Connection) -> Run:
         run, _ = await _read(connection, principal, run_id)
-        end = RunEnd(run.id, run.scheduled_for, RunStatus.STOPPED, Cause.STOPPED)
-        if run.id not in await runs.end_runs(connection, run.company_id, [end]):
+        end = Ending(run.id, run.scheduled_for, RunStatus.STOPPED, Cause.STOPPED)
+        if run.id not in await end_runs(connection, [end]):
             ended, _ = await _read(connection, principal, run_id)
             raise Conflict(f"This run has already ended as {ended.status}.")
         await starts.note_stop(connection, run)
@@ -127,7 +127,7 @@ async def report_run(principal: Principal, database: Database, run_id: int, repo
         if not run.attempts:
             raise Conflict("This run was not sent to a runner.")
         reason = Cause.REPORTED if report.status is RunStatus.FAILURE else None
-        end = RunEnd(
+        end = Ending(
             run.id,
             run.scheduled_for,
             report.status,
@@ -136,7 +136,7 @@ async def report_run(principal: Principal, database: Database, run_id: int, repo
             started_at=run.dispatched_at,
             result=report.told(),
         )
-        if run.id in await runs.end_runs(connection, run.company_id, [end]):
+        if run.id in await end_runs(connection, [end]):
             await dispatch.keep_logs(connection, run.company_id, {run.id: report.logs})
             details = {"flow": run.flow_id, "status": report.status}
             await audit_events.record(connection, principal, "run.report", ("run", run.id), details=details)

@@ -14,6 +14,7 @@ from core.domain.access import Principal
 from core.domain.errors import Conflict
 from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.versions import Content, Version, VersionStatus, deployed_name
+from core.operations.firing import accounted
 from core.store import audit_events, flow_versions, flows, schedules
 from core.store.database import Connection
 from core.store.flow_versions import Promoted
@@ -38,9 +39,10 @@ async def deploy(
     if version.status is VersionStatus.DEPLOYED:
         return None
     require_deployable(flow)
-    await undeploy(connection, principal, flow.id, but=version.id)
     name = await _name_of_draft(connection, version) if version.status is VersionStatus.DRAFT else None
-    promoted = await flow_versions.promote(connection, principal, version.id, name)
+    async with accounted(connection, principal.company_id, flow.id, content=True):
+        await _withdraw(connection, principal, flow.id, but=version.id)
+        promoted = await flow_versions.promote(connection, principal, version.id, name)
     await audit_events.record(
         connection, principal, "version.deploy", ("version", version.id), after=promoted.digest, details=details
     )
@@ -53,6 +55,11 @@ async def deploy(
 async def undeploy(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> bool:
     """Makes a locked flow's deployed version inactive and takes back its pending deploy, but for that of the version
     `but`; whether there was any of the two."""
+    async with accounted(connection, principal.company_id, flow_id, content=True):
+        return await _withdraw(connection, principal, flow_id, but=but)
+
+
+async def _withdraw(connection: Connection, principal: Principal, flow_id: int, *, but: int) -> bool:
     demoted = await flow_versions.demote(connection, principal, flow_id)
     if demoted is not None:
         await audit_events.record(

@@ -12,6 +12,7 @@ from core.domain.runs import message_id
 from core.store.database import Connection
 from core.store.queries import query
 from core.store.rows import build
+from core.store.runs import ActiveRun
 
 _FIND_SENDABLE = query("dispatch.find_sendable")
 _BEGIN_TRIES = query("dispatch.begin_tries")
@@ -27,7 +28,6 @@ _OPEN_CIRCUIT = query("dispatch.open_circuit")
 _CLOSE_CIRCUIT = query("dispatch.close_circuit")
 _FIND_WAITING = query("dispatch.find_waiting")
 _FIND_UNREPORTED = query("dispatch.find_unreported")
-_HAND_OVER = query("dispatch.hand_over")
 _TAKE_BACK = query("dispatch.take_back")
 _NEXT_DUE_IN = query("dispatch.next_due_in")
 
@@ -48,15 +48,6 @@ class Batch:
         assert isinstance(run_ids, list)
         first_at, last_at = (datetime.fromisoformat(str(arguments[name])) for name in ("first_at", "last_at"))
         return cls(company_id, job_id, run_ids, first_at, last_at)
-
-
-@dataclass(frozen=True, slots=True)
-class RunKey:
-    """A run as the ledger finds it fastest, and whose it is."""
-
-    id: int
-    company_id: int
-    scheduled_for: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +161,10 @@ async def mark_started(connection: Connection, batch: Batch, accepted: Sequence[
         )
 
 
-async def keep_late_results(
-    connection: Connection, company_id: int, late: Sequence[tuple[int, datetime, Mapping[str, object]]]
-) -> None:
-    """(run, its instant, what was told of it) for runs that had ended before."""
+async def keep_late_results(connection: Connection, company_id: int, late: Sequence[tuple[int, datetime, str]]) -> None:
+    """(run, its instant, the JSON text of what was told of it) for runs that had ended before."""
     if late:
-        ids, instants, results = zip(*late, strict=True)
-        texts = [json.dumps(result, ensure_ascii=False) for result in results]
-        await connection.execute(_KEEP_LATE, company_id, ids, instants, texts)
+        await connection.execute(_KEEP_LATE, company_id, *zip(*late, strict=True))
 
 
 async def keep_logs(connection: Connection, company_id: int, told: Mapping[int, Sequence[LogLine]]) -> None:
@@ -221,19 +208,14 @@ async def close_circuit(connection: Connection, company_id: int, runner: str) ->
     await connection.execute(_CLOSE_CIRCUIT, company_id, runner)
 
 
-async def find_waiting(connection: Connection, limit: int) -> list[RunKey]:
+async def find_waiting(connection: Connection, limit: int) -> list[ActiveRun]:
     """Runs whose next try is due, locked by this transaction."""
-    return [build(RunKey, row) for row in await connection.fetch(_FIND_WAITING, limit)]
+    return [build(ActiveRun, row) for row in await connection.fetch(_FIND_WAITING, limit)]
 
 
-async def find_unreported(connection: Connection, limit: int) -> list[RunKey]:
+async def find_unreported(connection: Connection, limit: int) -> list[ActiveRun]:
     """Runs whose report is overdue; by the time they are locked it may have come."""
-    return [build(RunKey, row) for row in await connection.fetch(_FIND_UNREPORTED, limit)]
-
-
-async def hand_over(connection: Connection, batch: Batch) -> None:
-    """Gives waiting runs to the batch's job."""
-    await connection.execute(_HAND_OVER, batch.company_id, batch.run_ids, batch.first_at, batch.last_at, batch.job_id)
+    return [build(ActiveRun, row) for row in await connection.fetch(_FIND_UNREPORTED, limit)]
 
 
 async def take_back(connection: Connection, batch: Batch) -> None:

@@ -1,47 +1,123 @@
-"""Stand-in until the ledger's own module arrives."""
+"""The ledger: one row for each due instant that has one, and for each start by hand."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
+from core.domain.accounting import Entry
 from core.domain.runs import RunStatus
 from core.store.database import Connection
+from core.store.queries import query
+from core.store.rows import build
+
+_MAKE_WEEKS = query("runs.make_weeks")
+_TAKE_JOB_IDS = query("runs.take_job_ids")
+_INSERT_DUE = query("runs.insert_due")
+_SUPERSEDE = query("runs.supersede")
+_LIST_SCHEDULES_OF = query("runs.list_schedules_of")
+_LOCK_ACTIVE = query("runs.lock_active")
+_END = query("runs.end_runs")
+_FIND_FIRST_BUFFERED = query("runs.find_first_buffered")
+_LIST_BUFFERED = query("runs.list_buffered")
+_STAGE = query("runs.stage_runs")
+
+
+class DueRun(NamedTuple):
+    """The account of one instant of a locked schedule. `job_id`: the job that is to dispatch it, if it is to begin."""
+
+    schedule_id: int
+    entry: Entry
+    dst_merged: bool
+    job_id: int | None
+
+
+def week_of(at: datetime) -> date:
+    """The Monday, in UTC, that names the partition of an instant."""
+    day = at.astimezone(UTC).date()
+    return day - timedelta(days=day.weekday())
+
+
+async def make_weeks(connection: Connection, weeks: Collection[date]) -> int:
+    """Makes the partitions that are missing; returns how many rows had to be moved into them."""
+    moved: int = await connection.fetchval(_MAKE_WEEKS, sorted(weeks))
+    return moved
+
+
+async def take_job_ids(connection: Connection, number: int) -> list[int]:
+    return [row[0] for row in await connection.fetch(_TAKE_JOB_IDS, number)]
+
+
+async def insert_due(connection: Connection, runs: Sequence[DueRun], jobs: Sequence[tuple[int, str]]) -> int:
+    """Writes the runs and the dispatch jobs, `(id, public id)`, that they name; returns how many runs were new."""
+    stored: int = await connection.fetchval(
+        _INSERT_DUE,
+        [run.schedule_id for run in runs],
+        [run.entry.at for run in runs],
+        [run.entry.status.value for run in runs],
+        [run.entry.reason and run.entry.reason.value for run in runs],
+        [run.entry.buffered for run in runs],
+        [run.dst_merged for run in runs],
+        [run.job_id for run in runs],
+        [number for number, _ in jobs],
+        [public_id for _, public_id in jobs],
+    )
+    return stored
+
+
+async def supersede(connection: Connection, schedule_ids: Sequence[int]) -> list[int]:
+    """Skips what waited until now; returns whose runs those were, each as often as it had one."""
+    return [row["schedule_id"] for row in await connection.fetch(_SUPERSEDE, schedule_ids)]
 
 
 @dataclass(frozen=True, slots=True)
-class RunEnd:
+class ActiveRun:
+    """A run that goes on, as far as whoever ends or dispatches it has to know."""
+
     id: int
     scheduled_for: datetime
-    status: RunStatus
-    reason: str | None = None
-    message: str | None = None
-    started_at: datetime | None = None
-    result: Mapping[str, object] | None = None
+    schedule_id: int | None
+    company_id: int
+    buffered: bool = False
 
 
-async def end_runs(connection: Connection, company_id: int, ends: Sequence[RunEnd]) -> set[int]:
-    if not ends:
-        return set()
-    rows = await connection.fetch(
-        """
-        UPDATE runs r
-        SET status = w.status, reason = w.reason, message = w.message, result = w.result::json, due_at = NULL,
-            started_at = coalesce(r.started_at, w.started_at), finished_at = clock_timestamp()
-        FROM unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
-             AS w (id, scheduled_for, status, reason, message, started_at, result)
-        WHERE r.company_id = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for AND r.finished_at IS NULL
-        RETURNING r.id
-        """,
-        company_id,
-        [end.id for end in ends],
-        [end.scheduled_for for end in ends],
-        [end.status for end in ends],
-        [end.reason for end in ends],
-        [end.message for end in ends],
-        [end.started_at for end in ends],
-        [None if end.result is None else json.dumps(end.result) for end in ends],
-    )
-    return {row["id"] for row in rows}
+async def list_schedules_of(connection: Connection, places: Sequence[tuple[int, datetime]]) -> list[int]:
+    """`places`: ids and instants of runs. Schedules in the order they have to be locked in."""
+    return [row["schedule_id"] for row in await connection.fetch(_LIST_SCHEDULES_OF, *_columns(places, 2))]
+
+
+async def lock_active(connection: Connection, places: Sequence[tuple[int, datetime]]) -> list[ActiveRun]:
+    return [build(ActiveRun, row) for row in await connection.fetch(_LOCK_ACTIVE, *_columns(places, 2))]
+
+
+async def end(
+    connection: Connection,
+    endings: Sequence[tuple[int, datetime, RunStatus, str | None, str | None, str | None, datetime | None]],
+) -> None:
+    """Ends locked runs: id, instant, status, reason, message, the JSON text of the result, and when it was begun."""
+    await connection.execute(_END, *_columns(endings, 7))
+
+
+async def find_first_buffered(connection: Connection, schedule_ids: Sequence[int]) -> list[ActiveRun]:
+    rows = await connection.fetch(_FIND_FIRST_BUFFERED, schedule_ids)
+    return [build(ActiveRun, row, buffered=True) for row in rows]
+
+
+async def list_buffered(connection: Connection, schedule_id: int) -> list[ActiveRun]:
+    """Everything of a locked schedule that waits for an earlier run to end."""
+    return [build(ActiveRun, row, buffered=True) for row in await connection.fetch(_LIST_BUFFERED, schedule_id)]
+
+
+async def stage(
+    connection: Connection, dealt: Sequence[tuple[ActiveRun, int]], jobs: Sequence[tuple[int, str]]
+) -> None:
+    """`dealt`: each run and the number of the job it is handed to; `jobs`: the numbers and public ids of those."""
+    places = [(run.id, run.scheduled_for, number) for run, number in dealt]
+    await connection.execute(_STAGE, *_columns(places, 3), *_columns(jobs, 2))
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """Rows of values as columns of them, which is what unnest takes."""
+    return [[row[place] for row in rows] for place in range(width)]

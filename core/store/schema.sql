@@ -370,7 +370,7 @@ CREATE TABLE run_gaps (
     flow_version_id bigint NOT NULL,
     schedule_id bigint NOT NULL,
     first_at timestamp with time zone NOT NULL,
-    last_at timestamp with time zone NOT NULL,
+    until_at timestamp with time zone NOT NULL,
     instants bigint NOT NULL,
     reason text NOT NULL,
     cron_string text COLLATE "C",
@@ -379,7 +379,7 @@ CREATE TABLE run_gaps (
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT run_gaps_pkey PRIMARY KEY (id),
     CONSTRAINT run_gaps_instant_key UNIQUE (schedule_id, first_at),
-    CONSTRAINT run_gaps_in_order CHECK (((first_at <= last_at) AND (instants >= 1))),
+    CONSTRAINT run_gaps_in_order CHECK (((first_at < until_at) AND (instants >= 1))),
     CONSTRAINT run_gaps_one_way CHECK (((cron_string IS NULL) <> (every_seconds IS NULL))),
     CONSTRAINT run_gaps_reason_known CHECK ((reason = ANY (ARRAY['missed'::text, 'paused'::text, 'disabled'::text, 'firing_paused'::text])))
 );
@@ -614,7 +614,8 @@ CREATE INDEX jobs_unfinished_index ON jobs USING btree (company_id, kind) WHERE 
 CREATE INDEX login_failures_since_index ON login_failures USING btree (since);
 CREATE INDEX oauth_clients_company_index ON oauth_clients USING btree (company_id);
 CREATE INDEX oauth_clients_user_index ON oauth_clients USING btree (user_id);
-CREATE INDEX run_gaps_last_index ON run_gaps USING btree (last_at);
+CREATE INDEX run_gaps_until_index ON run_gaps USING btree (until_at);
+CREATE INDEX runs_buffered_index ON ONLY runs USING btree (schedule_id, scheduled_for) WHERE buffered;
 CREATE INDEX runs_company_index ON ONLY runs USING btree (company_id, scheduled_for, id);
 CREATE INDEX runs_due_index ON ONLY runs USING btree (due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX runs_flow_index ON ONLY runs USING btree (flow_id, scheduled_for, id);

@@ -44,7 +44,7 @@ BODY = '{"nodes":[{"id":"a","type":"x","config":' + EXACT.decode() + "}]}"
 
 @pytest.fixture
 async def timekeeper(machinery: Machinery) -> Timekeeper:
-    return Timekeeper(machinery.tools.database, machinery.tools.terms)
+    return Timekeeper(machinery.tools.database)
 
 
 async def test_a_runner_is_told_what_to_run(tenant: Tenant, machinery: Machinery) -> None:

@@ -24,7 +24,7 @@ from worker.timekeeper import Timekeeper
 
 @pytest.fixture
 async def timekeeper(machinery: Machinery) -> Timekeeper:
-    return Timekeeper(machinery.tools.database, machinery.tools.terms)
+    return Timekeeper(machinery.tools.database)
 
 
 async def claim(machinery: Machinery) -> ClaimedJob:
@@ -215,7 +215,7 @@ async def test_two_timekeepers_bring_each_run_back_once(tenant: Tenant, machiner
             await start_together(await make_runnable(company, runner.url), 4)
             await machinery.drain()
         await come_due(tenant)
-        keepers = [Timekeeper(tenant.database, machinery.tools.terms) for _ in range(3)]
+        keepers = [Timekeeper(tenant.database) for _ in range(3)]
         assert sum(await asyncio.gather(*(keeper.run_once() for keeper in keepers))) == 20
         await machinery.drain()
         assert len(runner.requests) == 40

@@ -91,6 +91,7 @@ CREATE INDEX runs_company_index ON runs (company_id, scheduled_for, id);
 CREATE INDEX runs_flow_index ON runs (flow_id, scheduled_for, id);
 CREATE INDEX runs_started_index ON runs (company_id, started_at, id) WHERE started_at IS NOT NULL;
 CREATE INDEX runs_due_index ON runs (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX runs_buffered_index ON runs (schedule_id, scheduled_for) WHERE buffered;
 
 -- What no week was made for lands here: nothing is lost, and the scheduler says so as an error until it is moved.
 CREATE TABLE runs_default PARTITION OF runs DEFAULT;
@@ -103,7 +104,7 @@ CREATE TABLE run_gaps (
     flow_version_id bigint      NOT NULL,
     schedule_id     bigint      NOT NULL,
     first_at        timestamptz NOT NULL,
-    last_at         timestamptz NOT NULL,
+    until_at        timestamptz NOT NULL,            -- later than the last of them, and none is due in between
     instants        bigint      NOT NULL,
     reason          text        NOT NULL,
     cron_string     text COLLATE "C",                -- null: every so many seconds
@@ -112,11 +113,11 @@ CREATE TABLE run_gaps (
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT run_gaps_pkey PRIMARY KEY (id),
     CONSTRAINT run_gaps_instant_key UNIQUE (schedule_id, first_at),
-    CONSTRAINT run_gaps_in_order CHECK (first_at <= last_at AND instants >= 1),
+    CONSTRAINT run_gaps_in_order CHECK (first_at < until_at AND instants >= 1),
     CONSTRAINT run_gaps_reason_known CHECK (reason IN ('missed', 'paused', 'disabled', 'firing_paused')),
     CONSTRAINT run_gaps_one_way CHECK ((cron_string IS NULL) <> (every_seconds IS NULL))
 );
-CREATE INDEX run_gaps_last_index ON run_gaps (last_at);
+CREATE INDEX run_gaps_until_index ON run_gaps (until_at);
 
 -- What runners told of their runs, kept for days, a partition each.
 CREATE SEQUENCE run_logs_id_seq;

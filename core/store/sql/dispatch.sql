@@ -107,23 +107,16 @@ DELETE FROM runner_circuits WHERE company_id = $1 AND runner = $2;
 
 -- name: find_waiting
 -- Runs whose next try is due, of all companies. SKIP LOCKED: somebody is ending it, or another timekeeper has it.
-SELECT id, company_id, scheduled_for FROM runs
+SELECT id, scheduled_for, schedule_id, company_id, buffered FROM runs
 WHERE due_at <= (SELECT clock_timestamp()) AND status = 'queued'
 ORDER BY due_at LIMIT $1
 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: find_unreported
 -- Runs that their runners took and did not report in time, of all companies. Not locked: their schedules come first.
-SELECT id, company_id, scheduled_for FROM runs
+SELECT id, scheduled_for, schedule_id, company_id, buffered FROM runs
 WHERE due_at <= (SELECT clock_timestamp()) AND status = 'started'
 ORDER BY due_at LIMIT $1;
-
--- name: hand_over
--- Gives waiting runs to a job, which holds them from now on.
-UPDATE runs
-SET job_id = $5, due_at = NULL
-WHERE company_id = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4 AND status = 'queued'
-  AND due_at IS NOT NULL;
 
 -- name: take_back
 -- Runs that a job held when it ended before its time: they wait again, for nothing but the next look.

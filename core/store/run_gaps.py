@@ -1,0 +1,23 @@
+"""Gaps of the ledger: instants in a row that were not run, as one account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.domain.accounting import Gap
+from core.store.database import Connection
+from core.store.queries import query
+
+_INSERT = query("run_gaps.insert_gaps")
+
+
+async def insert(connection: Connection, gaps: Sequence[tuple[int, Gap]]) -> None:
+    """`gaps`: of which locked schedule, and what."""
+    await connection.execute(
+        _INSERT,
+        [schedule_id for schedule_id, _ in gaps],
+        [gap.first for _, gap in gaps],
+        [gap.until for _, gap in gaps],
+        [gap.instants for _, gap in gaps],
+        [gap.reason.value for _, gap in gaps],
+    )
