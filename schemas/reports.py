@@ -19,7 +19,7 @@ from core.domain.documents import Json, parse_document
 from core.domain.runs import REPORTABLE, RunStatus
 from schemas.fields import Body, Judged, Mapped, Text, Word, check_value, load
 from schemas.moments import Moment, parse_moment
-from schemas.shapes import Number, Record
+from schemas.shapes import ListOf, Number, Record
 
 LEVELS = ("debug", "info", "warning", "error", "fatal")
 USUAL_LEVEL = "info"
@@ -30,11 +30,22 @@ _FARTHEST = 10**15
 """Beyond it a double no longer holds every whole number, and sums of many begin to lie."""
 
 
+METRIC = Number(least=-_FARTHEST, most=_FARTHEST)
+METRIC_NAME = Text(most=MOST_METRIC_NAME)
+
+LINE_TEXT = Text(most=MOST_LOG_CHARACTERS)
+LINE = Record(
+    {
+        "message": Text(most=MOST_LOG_CHARACTERS, required=True),
+        "level": Word(*LEVELS),
+        "at": Moment(),
+        "details": Mapped(),
+    }
+)
+
+
 class Metrics(Judged[dict[str, Json]]):
     """Numbers by name."""
-
-    value = Number(least=-_FARTHEST, most=_FARTHEST)
-    name_ = Text(least=1, most=MOST_METRIC_NAME)
 
     def check(self, value: Any) -> None:
         if not isinstance(value, dict):
@@ -43,35 +54,17 @@ class Metrics(Judged[dict[str, Json]]):
             raise ValidationError(f"must have at most {MOST_METRICS} entries")
         for name, number in value.items():
             try:
-                self.name_.check(name)
-                check_value(self.value, number)
+                METRIC_NAME.check(name)
+                check_value(METRIC, number)
             except ValidationError as error:
                 raise ValidationError({name: error.messages}) from None
 
 
-class LogLines(Judged[list[Json]]):
-    """Lines of a log: each a text, or an object that says more of it."""
-
-    text = Text(most=MOST_LOG_CHARACTERS)
-    line = Record(
-        {
-            "message": Text(most=MOST_LOG_CHARACTERS, required=True),
-            "level": Word(*LEVELS),
-            "at": Moment(),
-            "details": Mapped(),
-        }
-    )
+class Line(Judged[Json]):
+    """A line of a log: a text, or an object that says more of it."""
 
     def check(self, value: Any) -> None:
-        if not isinstance(value, list):
-            raise ValidationError("must be a list")
-        if len(value) > MOST_LOG_LINES:
-            raise ValidationError(f"must have at most {MOST_LOG_LINES} entries")
-        for index, entry in enumerate(value):
-            try:
-                (self.text if isinstance(entry, str) else self.line).check(entry)
-            except ValidationError as error:
-                raise ValidationError({index: error.messages}) from None
+        (LINE_TEXT if isinstance(value, str) else LINE).check(value)
 
 
 class ReportPost(Body):
@@ -80,7 +73,7 @@ class ReportPost(Body):
     status = Word(*REPORTABLE)
     message = Text(most=MOST_REPORT_MESSAGE)
     metrics = Metrics()
-    logs = LogLines()
+    logs = ListOf(Line(), most=MOST_LOG_LINES)
 
 
 class ReportAnswer(ReportPost):

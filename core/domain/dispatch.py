@@ -100,6 +100,19 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A line of a run's log as it is kept."""
+
+    id: int
+    received_at: datetime
+    logged_at: datetime | None
+    level: str
+    message: str
+    details: str | None
+    """JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a runner says of a run: in its answer, or later."""
 

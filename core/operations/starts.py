@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.domain.access import Principal
-from core.domain.dispatch import Cause, Report
+from core.domain.dispatch import Cause, KeptLine, Report
 from core.domain.errors import Conflict, IdempotencyMismatch, NotFound
 from core.domain.jobs import JobKind
 from core.domain.runs import Run, RunStatus, Trigger
@@ -20,7 +20,6 @@ from core.operations.flows import FLOW_UNKNOWN
 from core.operations.versions import VERSION_UNKNOWN
 from core.store import audit_events, dispatch, flows, idempotency_keys, jobs, starts
 from core.store.database import Connection, Database
-from core.store.dispatch import KeptLine
 from core.store.idempotency_keys import Key
 from core.store.jobs import NewJob
 from core.store.starts import Payload, Startable, Stopped

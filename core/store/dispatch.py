@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.domain.dispatch import Candidate, Circuit, LogLine, Outgoing, PutOff
+from core.domain.dispatch import Candidate, Circuit, KeptLine, LogLine, Outgoing, PutOff
 from core.domain.runs import message_id
 from core.store.database import Connection
 from core.store.queries import query
@@ -48,19 +48,6 @@ class Batch:
         assert isinstance(run_ids, list)
         first_at, last_at = (datetime.fromisoformat(str(arguments[name])) for name in ("first_at", "last_at"))
         return cls(company_id, job_id, run_ids, first_at, last_at)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptLine:
-    """A line of a run's log as it is kept."""
-
-    id: int
-    received_at: datetime
-    logged_at: datetime | None
-    level: str
-    message: str
-    details: str | None
-    """JSON text."""
 
 
 async def find_sendable(connection: Connection, batch: Batch, flying: Collection[int]) -> list[Candidate]:
