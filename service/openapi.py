@@ -21,6 +21,7 @@ from marshmallow import Schema, fields
 from core.domain import errors
 from core.domain.etags import is_known
 from schemas import login_answers, losant_answers, native_answers
+from schemas.fields import Anything
 from schemas.forms import FORM
 from schemas.json_schema import json_schema
 from service.calls import SERVICE, Answer
@@ -158,7 +159,7 @@ def _operation(route: Route, plugin: MarshmallowPlugin) -> Json:
         kind = FORM if route.is_form else "application/json"
         operation["requestBody"] = {"required": not route.is_optional, "content": {kind: {"schema": route.body}}}
     if route.is_raw:
-        content = {"application/json": {"schema": {}}, "text/plain": {"schema": TEXT}}
+        content = {"application/json": {"schema": json_schema(Anything())}, "text/plain": {"schema": TEXT}}
         operation["requestBody"] = {"required": False, "content": content}
     return operation
 

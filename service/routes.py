@@ -314,7 +314,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{_R}/stop", native_starts.stop_run, _N, _STARTS, 200, role=Role.USER),
     Route("POST", f"{_R}/report", native_starts.report_run, _N, _STARTS, 200, body=ReportPost, role=Role.USER),
     Route(
-        "GET", f"{_R}/flow-run-logs", native_starts.list_run_logs, _N, _reads("flow.get"), 200, job_shapes.PageQuery,
+        "GET", f"{_R}/flow-run-logs", native_starts.list_run_logs, _N, _reads("flow.log"), 200, job_shapes.PageQuery,
         role=Role.READ_ONLY,
     ),
 )  # fmt: skip

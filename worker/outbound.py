@@ -8,6 +8,7 @@ very address about to be connected. Nothing looks the name up a second time in b
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import os
 import socket
@@ -35,6 +36,9 @@ LONGEST_WAIT_SECONDS = 900.0
 
 LARGEST_ANSWER = 64 * 1024
 """Bytes of an answer that are kept unless its reader asks for more; the rest is never read."""
+
+_WHOLE_BYTES = 512 * 1024
+"""A longer body is written piece by piece: all at once would hold up everything else meanwhile."""
 
 _TRY_AGAIN: Final = frozenset({408, 425, 429})
 """The 4xx that blame the moment and not the request."""
@@ -272,7 +276,8 @@ class Outbound:
 
     async def _exchange(self, url: str, body: bytes, headers: Mapping[str, str], largest: int) -> Answer:
         exact = URL(url, encoded=True)  # as it was written: a receiver may sign or compare its own path
-        async with self._session.post(exact, data=body, headers=headers, allow_redirects=False) as response:
+        sent = body if len(body) <= _WHOLE_BYTES else io.BytesIO(body)
+        async with self._session.post(exact, data=sent, headers=headers, allow_redirects=False) as response:
             kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
             read = await _read(response.content, largest + 1)
             return Answer(response.status, kept, read[:largest], len(read) <= largest)

@@ -101,7 +101,7 @@ class Receiver:
         headers = {name.lower(): value for name, value in request.headers.items()}
         assert request.transport is not None
         port = request.transport.get_extra_info("peername")[1]
-        received = Received(request.method, request.raw_path, headers, await request.read(), port)
+        received = Received(request.method, request.raw_path, headers, await request.content.read(), port)
         self.requests.append(received)
         self._unread.put_nowait(received)
         reply = self._script.popleft() if self._script else Reply()

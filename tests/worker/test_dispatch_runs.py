@@ -78,6 +78,17 @@ async def test_a_runner_is_told_what_to_run(tenant: Tenant, machinery: Machinery
     assert row["scheduled_for"] <= row["dispatched_at"] <= row["started_at"] <= row["finished_at"]
 
 
+async def test_a_workflow_of_megabytes_goes_out_whole(tenant: Tenant, machinery: Machinery) -> None:
+    note = "x" * 3_000_000
+    async with Receiver() as runner:
+        runnable = await make_runnable(tenant, runner.url, body=f'{{"nodes":[{{"id":"a","config":{{"n":"{note}"}}}}]}}')
+        await runnable.start()
+        await machinery.drain()
+        request = await runner.next()
+    Webhook(SECRET).verify(request.body, dict(request.headers))
+    assert data_of(request)["body"]["nodes"][0]["config"]["n"] == note
+
+
 async def test_what_an_answer_says_is_kept(tenant: Tenant, machinery: Machinery) -> None:
     logs = ["plain", {"message": "rich", "level": "error", "at": "2026-11-22T03:00:00Z", "details": {"n": 10**30}}]
     async with Receiver() as runner:
