@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from bench import bulk_delete, fairness, http, queue_latency, undo
+from bench import bulk_delete, dispatch, fairness, http, queue_latency, undo
 from bench.servers import Servers, open_servers, print_facts
 
 
@@ -27,6 +27,7 @@ BENCHES: Mapping[str, Bench] = {
     "http": http.measure,
     "undo": undo.measure,
     "fairness": fairness.measure,
+    "dispatch": dispatch.measure,
 }
 
 FULL_SECONDS = 1_800

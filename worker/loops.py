@@ -24,6 +24,8 @@ from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
 from worker.relay import Relay
 from worker.rescuer import Rescuer
+from worker.timekeeper import BATCH as KEPT_AT_ONCE
+from worker.timekeeper import Timekeeper
 from worker.transport import connect, connect_listener
 from worker.wakeup import Wakeup, hint_from_postgres, hint_from_redis
 
@@ -33,6 +35,10 @@ RESCUE_SECONDS = 2.0
 DEPLOY_SECONDS = 1.0
 """Between two looks for planned deploys. A deploy is planned for no less than two seconds ahead, so it is always seen
 before it is due, and nobody needs to be told of it."""
+
+KEEP_SECONDS = 0.5
+"""Between two looks for runs whose time has come, where none is said to come sooner: the shortest wait between two
+tries of a run is as long, so it is always seen in time."""
 
 PRUNE_SECONDS = 60.0
 SHORTEST_SECONDS = 0.02
@@ -80,6 +86,21 @@ async def run_deployer(deployer: Deployer) -> None:
     await _repeat("deployer", once, _sleep)
 
 
+async def run_timekeeper(timekeeper: Timekeeper, wakeup: Wakeup) -> None:
+    """Brings runs back for ever, each when its time has come; hints the relay, `wakeup`, when some were staged."""
+
+    async def once() -> float:
+        kept = await timekeeper.run_once()
+        if kept:
+            wakeup.hint()
+        if kept >= KEPT_AT_ONCE:
+            return 0.0
+        due_in = await timekeeper.due_in()
+        return KEEP_SECONDS if due_in is None else min(max(due_in, SHORTEST_SECONDS), KEEP_SECONDS)
+
+    await _repeat("timekeeper", once, _sleep)
+
+
 async def run_pruner(pruner: Pruner) -> None:
     """Prunes for ever, without a pause while there is anything to end."""
 
@@ -107,11 +128,12 @@ async def serve(settings: Settings) -> int:
             asyncio.create_task(run_relay(Relay(database, redis), wakeup)),
             asyncio.create_task(run_rescuer(Rescuer(database, redis, terms), wakeup)),
             asyncio.create_task(run_deployer(Deployer(database))),
+            asyncio.create_task(run_timekeeper(Timekeeper(database), wakeup)),
             asyncio.create_task(run_pruner(Pruner(database, timedelta(days=settings.job_days)))),
             asyncio.create_task(hint_from_redis(wakeup, listener, STAGED_CHANNEL)),
             asyncio.create_task(hint_from_postgres(wakeup, direct_url, NOTIFY_CHANNEL)),
         ]
-        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "deployer", "pruner"])
+        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "deployer", "timekeeper", "pruner"])
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         return await _end(tasks, stopped)
