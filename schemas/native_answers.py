@@ -8,11 +8,13 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
+from core.domain.runs import RunStatus, Trigger
 from core.domain.schedules import CalendarWarning
 from core.domain.stored_schedules import OverlapPolicy
-from schemas.answers import Fields, answer, dated, listed, number, one_of
+from schemas.answers import Fields, answer, dated, keyed, listed, number, one_of
 from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
+from schemas.reports import LEVELS
 
 
 def data_of(name: str, shape: type[Schema]) -> type[Schema]:
@@ -212,3 +214,39 @@ Schedule = data_of("scheduleDocument", _Schedule)
 Schedules = page_of("schedules", _Schedule)
 ScheduleDeleted = answer("scheduleDeleted", {"message": fields.String()})
 SchedulePreview = answer("schedulePreview", {"data": listed(_DueInstant), "meta": fields.Nested(_CalendarMeta)})
+
+_Run = answer(
+    "run",
+    {
+        "id": number(least=1),
+        "flow_id": number(least=1),
+        "flow_version_id": number(least=1),
+        "schedule_id": fields.Integer(allow_none=True),
+        "scheduled_for": dated(),
+        "trigger": one_of(*Trigger),
+        "status": one_of(*RunStatus),
+        "reason": fields.String(allow_none=True),
+        "message": fields.String(allow_none=True),
+        "attempts": number(),
+        **_times("started_at", "finished_at"),
+        "duration_ms": fields.Integer(allow_none=True),
+        "lateness_ms": fields.Integer(allow_none=True),
+        "digest": fields.String(),
+        "retry_of": fields.Integer(allow_none=True),
+    },
+)
+
+_LogLine = answer(
+    "runLogLine",
+    {
+        "id": number(least=1),
+        "received_at": dated(),
+        "logged_at": fields.AwareDateTime(allow_none=True),
+        "level": one_of(*LEVELS),
+        "message": fields.String(),
+        "details": fields.Nested(keyed("runLogDetails"), allow_none=True),
+    },
+)
+
+Run = data_of("runDocument", _Run)
+RunLogs = page_of("runLogs", _LogLine)

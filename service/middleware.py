@@ -62,6 +62,7 @@ def endpoint(route: Route) -> Handler:
     """The aiohttp handler of a route: authenticates, admits, reads and checks, then calls the route's own."""
     read_query = parameters(route.query())
     body_schema = route.body() if route.body else None
+    reads_body = body_schema is not None or route.is_raw
     parse = _parse_form if route.is_form else _parse_json
 
     async def admitted(request: web.Request) -> Principal:
@@ -76,8 +77,9 @@ def endpoint(route: Route) -> Handler:
         request: web.Request, caller: Principal | Claim | None, remote: str | None = None
     ) -> web.StreamResponse:
         service = request.app[SERVICE]
-        raw = await _read(request, MOST_OPEN_BODY if route.is_open else MOST_BODY) if body_schema else b""
-        document = await computed(len(raw), lambda: parse(request, raw)) if body_schema else _NOTHING
+        raw = await _read(request, MOST_OPEN_BODY if route.is_open else MOST_BODY) if reads_body else b""
+        is_said = body_schema is not None and (raw or not route.is_optional)
+        document = await computed(len(raw), lambda: parse(request, raw)) if is_said else _NOTHING
         call = Call(
             service=service,
             caller=caller,

@@ -25,6 +25,7 @@ IN_PATH: dict[str, tuple[Json, str]] = {
     "entry": (_NUMBER, "The entry's id as a plain number."),
     "flow_version": (_NUMBER, "The version's id as a plain number."),
     "schedule": (_NUMBER, "The schedule's id."),
+    "run": (_NUMBER, "The run's id."),
 }
 
 IN_QUERY: dict[str, str] = {
@@ -72,7 +73,7 @@ IN_HEADERS: dict[str, tuple[Json, str]] = {
 
 OF_ANSWERS: dict[str, tuple[Json, str]] = {
     "ETag": (TEXT, "Changes with the thing; for If-Match or If-None-Match."),
-    "Location": (TEXT, "The job, under /api/v1."),
+    "Location": (TEXT, "The job or the run, under /api/v1."),
     "Retry-After": ({"type": "integer", "minimum": 0}, "Seconds after which to ask again."),
     "WWW-Authenticate": (TEXT, "How a client can show itself beside the fields of the body."),
     "X-RateLimit-Limit": ({"type": "integer", "minimum": 1}, "Requests a minute that the company may make."),

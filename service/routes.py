@@ -17,6 +17,8 @@ from schemas import losant as shapes
 from schemas import patchworks as patchworks_shapes
 from schemas import schedules as schedule_shapes
 from schemas.fields import Query
+from schemas.reports import ReportPost
+from schemas.runs import StartPost
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
 from service.dialects.losant import flows as losant_flows
@@ -31,6 +33,7 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import trash as native_trash
 from service.told import TOLD, Told
@@ -98,6 +101,10 @@ class Route:
     """Whether it takes no credential: it is where one gets one."""
     is_form: bool = False
     """Whether the body is a form instead of JSON."""
+    is_raw: bool = False
+    """Whether the body is kept as it comes, whatever it is; then there is no schema of it."""
+    is_optional: bool = False
+    """Whether no body at all says as much as an empty object."""
 
     @property
     def is_counted(self) -> bool:
@@ -122,6 +129,8 @@ _A = "/applications/{applicationId}"
 _V = _A + "/flows/{flowId}/versions"
 _S = _A + "/flows/{flowId}/storage"
 _F = "/api/v1/flows/{flow}"
+_R = "/api/v1/flow-runs/{run}"
+_STARTS = _writes("flow.pressVirtualButton")  # Losant's one way of starting a flow by hand
 _C = "/api/v1/flow-versions/{flow_version}/schedules"
 _L, _N, _P = Dialect.LOSANT, Dialect.NATIVE, Dialect.PATCHWORKS
 
@@ -286,6 +295,27 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/api/v1/schedules/preview", patchworks_schedules.preview_schedule, _P, _reads("flowVersion.get"), 200,
         body=schedule_shapes.SchedulePreviewPost, role=Role.READ_ONLY,
+    ),
+    # Before the address of a version, which would take this word for an id.
+    Route("POST", f"{_F}/start/raw", native_starts.start_flow_raw, _N, _STARTS, 202, role=Role.USER, is_raw=True),
+    Route(
+        "POST", f"{_F}/start/raw/{{version}}", native_starts.start_version_raw, _N, _STARTS, 202, role=Role.USER,
+        is_raw=True,
+    ),
+    Route(
+        "POST", f"{_F}/start", native_starts.start_flow, _N, _STARTS, 202, body=StartPost, role=Role.USER,
+        is_optional=True,
+    ),
+    Route(
+        "POST", f"{_F}/start/{{version}}", native_starts.start_version, _N, _STARTS, 202, body=StartPost,
+        role=Role.USER, is_optional=True,
+    ),
+    Route("POST", f"{_R}/retry", native_starts.retry_run, _N, _STARTS, 202, role=Role.USER),
+    Route("POST", f"{_R}/stop", native_starts.stop_run, _N, _STARTS, 200, role=Role.USER),
+    Route("POST", f"{_R}/report", native_starts.report_run, _N, _STARTS, 200, body=ReportPost, role=Role.USER),
+    Route(
+        "GET", f"{_R}/flow-run-logs", native_starts.list_run_logs, _N, _reads("flow.log"), 200, job_shapes.PageQuery,
+        role=Role.READ_ONLY,
     ),
 )  # fmt: skip
 

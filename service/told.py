@@ -36,6 +36,7 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import trash as native_trash
 
@@ -64,6 +65,8 @@ class Told:
 
 _TAG, _GUARD = ("ETag",), ("If-Match",)
 _QUEUED = ("Location", "Retry-After")
+_BEGUN = ("Location",)
+_KEY = ("Idempotency-Key",)
 
 TOLD: dict[RouteHandler, Told] = {
     losant_flows.list_flows: Told("Lists the flows of an application", losant_answers.Flows),
@@ -184,4 +187,30 @@ TOLD: dict[RouteHandler, Told] = {
         gives=_TAG,
         refuses=(Conflict, VersionProtected),
     ),
+    native_starts.start_flow: Told(
+        "Starts the deployed version of a flow", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
+    ),
+    native_starts.start_version: Told(
+        "Starts a version of a flow", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
+    ),
+    native_starts.start_flow_raw: Told(
+        "Starts the deployed version of a flow; the body is its payload",
+        native_answers.Run,
+        reads=_KEY,
+        gives=_BEGUN,
+        refuses=(Conflict,),
+    ),
+    native_starts.start_version_raw: Told(
+        "Starts a version of a flow; the body is its payload",
+        native_answers.Run,
+        reads=_KEY,
+        gives=_BEGUN,
+        refuses=(Conflict,),
+    ),
+    native_starts.retry_run: Told(
+        "Runs again what an ended run has run", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
+    ),
+    native_starts.stop_run: Told("Stops a run, and tells its runner", native_answers.Run, refuses=(Conflict,)),
+    native_starts.report_run: Told("Says what became of a run", native_answers.Run, refuses=(Conflict,)),
+    native_starts.list_run_logs: Told("Lists what runners told of a run", native_answers.RunLogs),
 }

@@ -41,6 +41,10 @@ GRACE_SECONDS = 6.0
 """What running jobs get after SIGTERM: a bulk job gives way at its next batch, a letter is mostly out by then. What is
 cut off is rescued."""
 
+KEEP_SECONDS = 1.0
+"""How long an idle connection to a runner is worth keeping: less than any server that we know of keeps it, so that a
+request does not meet the end of one."""
+
 CONNECTIONS = sum(CONCURRENCY.values()) // 2
 """Database connections of one worker: letters hold one only to claim and to settle."""
 
@@ -100,10 +104,12 @@ async def open_tools(settings: Settings, stopping: asyncio.Event) -> AsyncIterat
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
-        outbound = await stack.enter_async_context(Outbound(allow_private=settings.allow_private_targets))
+        private = settings.allow_private_targets
+        outbound = await stack.enter_async_context(Outbound(allow_private=private))
+        runners = await stack.enter_async_context(Outbound(allow_private=private, keep_seconds=KEEP_SECONDS))
         database = await stack.enter_async_context(open_database(settings, role="worker", size=CONNECTIONS))
         terms = Terms.of(settings)
-        yield Tools(database, settings, terms, SystemClock(), mailer, outbound, stopping, staged)
+        yield Tools(database, settings, terms, SystemClock(), mailer, outbound, runners, stopping, staged)
 
 
 @asynccontextmanager

@@ -35,6 +35,7 @@ class JobKind(StrEnum):
     SEND_MAIL = "send_mail"
     POST_CALLBACK = "post_callback"
     DISPATCH_RUNS = "dispatch_runs"
+    STOP_RUN = "stop_run"
 
     @property
     def queue(self) -> str:
@@ -48,6 +49,7 @@ _QUEUES = {
     JobKind.SEND_MAIL: "outbound",
     JobKind.POST_CALLBACK: "outbound",
     JobKind.DISPATCH_RUNS: "dispatch",
+    JobKind.STOP_RUN: "outbound",
 }
 
 QUEUES = ("bulk", "outbound", "dispatch")

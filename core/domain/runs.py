@@ -16,6 +16,9 @@ from enum import StrEnum
 MOST_PAYLOAD_BYTES = 1024 * 1024
 """Of a start by hand: it is stored with the run, and sent with every try."""
 
+JSON_TYPE = "application/json"
+"""Of a payload that is passed on as JSON; any other is passed on as a text."""
+
 DISPATCH_BATCH = 100
 """Runs handed to one dispatch job. Their requests are made side by side; more would keep the last one waiting."""
 

@@ -24,7 +24,8 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What is to become of a run. `result` is the JSON text of what the runner answered or reported."""
+    """What is to become of a run. `result` is the JSON text of what the runner answered or reported, `started_at` when
+    the runner took the run, where that is not known before its end."""
 
     run_id: int
     scheduled_for: datetime
@@ -32,6 +33,7 @@ class Ending:
     reason: str | None = None
     message: str | None = None
     result: str | None = None
+    started_at: datetime | None = None
 
 
 async def end_runs(connection: Connection, endings: Sequence[Ending], firing: Firing = USUAL) -> set[int]:
@@ -49,7 +51,7 @@ async def end_runs(connection: Connection, endings: Sequence[Ending], firing: Fi
     if not active:
         return set()
     await runs.end(connection, [
-        (one.run_id, one.scheduled_for, one.status, one.reason, one.message, one.result)
+        (one.run_id, one.scheduled_for, one.status, one.reason, one.message, one.result, one.started_at)
         for one in endings if one.run_id in active
     ])  # fmt: skip
     await _count_ended(connection, list(active.values()))

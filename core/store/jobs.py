@@ -29,6 +29,7 @@ _STAMP_UNDO = query("jobs.stamp_undo_until")
 _ADVANCE = query("jobs.advance_job")
 _CONCLUDE = query("jobs.conclude_job")
 _RESTAGE = query("jobs.restage_job")
+_FORGET = query("jobs.forget_job")
 _REQUEST_CANCEL = query("jobs.request_cancel")
 _FIND_EXPIRED = query("jobs.find_expired_leases")
 _FIND_UNDELIVERED = query("jobs.find_undelivered")
@@ -132,9 +133,14 @@ async def stage_refused(connection: Connection, principal: Principal, job: NewJo
     await connection.fetchval(_STAGE_REFUSED, *_written(principal, job), *_asker(principal), code, message)
 
 
-async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int) -> list[Delivery]:
-    """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost."""
-    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap)
+async def claim_staged(
+    connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int, dispatch_cap: int
+) -> list[Delivery]:
+    """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost.
+
+    The caps are how many bulk and dispatch jobs of one company may be delivered or running.
+    """
+    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap, dispatch_cap)
     return [build(Delivery, row) for row in rows]
 
 
@@ -208,6 +214,11 @@ async def restage(
     """Puts a job back to the queue, due in `after` seconds, its next delivery under a new attempt."""
     code, message = error or (None, None)
     await connection.execute(_RESTAGE, job_id, after, failures, code, message)
+
+
+async def forget(connection: Connection, job_id: int) -> None:
+    """Removes a job that this transaction holds, without a trace."""
+    await connection.execute(_FORGET, job_id)
 
 
 async def find_undo(connection: Connection, job_id: int) -> str | None:

@@ -113,10 +113,10 @@ async def lock_active(connection: Connection, places: Sequence[tuple[int, dateti
 
 async def end(
     connection: Connection,
-    endings: Sequence[tuple[int, datetime, RunStatus, str | None, str | None, str | None]],
+    endings: Sequence[tuple[int, datetime, RunStatus, str | None, str | None, str | None, datetime | None]],
 ) -> None:
-    """Ends locked runs: id, instant, status, reason, message and the JSON text of the result."""
-    await connection.execute(_END, *_columns(endings, 6))
+    """Ends locked runs: id, instant, status, reason, message, the JSON text of the result, and when it was begun."""
+    await connection.execute(_END, *_columns(endings, 7))
 
 
 async def find_first_buffered(connection: Connection, schedule_ids: Sequence[int]) -> list[ActiveRun]:

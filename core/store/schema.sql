@@ -657,6 +657,39 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer, dispatch_cap integer)
+ RETURNS TABLE(id bigint, attempt integer, queue text)
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1346720332), set_config('synchronous_commit', 'off', true);
+    RETURN QUERY
+    WITH busy AS (
+        SELECT j.company_id, j.queue, count(*) AS jobs
+        FROM jobs j
+        WHERE j.finished_at IS NULL AND j.queue IN ('bulk', 'dispatch')
+          AND (j.deliver_at IS NULL OR j.relayed_until > clock_timestamp())
+        GROUP BY j.company_id, j.queue
+    ), due AS (
+        SELECT j.id, j.deliver_at, j.queue, coalesce(b.jobs, 0)
+               + row_number() OVER (PARTITION BY j.company_id, j.queue ORDER BY j.deliver_at, j.id) AS place
+        FROM jobs j
+        LEFT JOIN busy b ON b.company_id = j.company_id AND b.queue = j.queue
+        WHERE j.deliver_at <= (SELECT clock_timestamp()) AND coalesce(j.relayed_until < clock_timestamp(), true)
+    ), chosen AS (
+        SELECT d.id FROM due d
+        WHERE d.place <= CASE d.queue WHEN 'bulk' THEN $3 WHEN 'dispatch' THEN $4 ELSE d.place END
+        ORDER BY d.deliver_at, d.id LIMIT $1
+    )
+    UPDATE jobs j
+    SET relayed_until = clock_timestamp() + $2::interval
+    FROM chosen c
+    WHERE j.id = c.id AND j.deliver_at IS NOT NULL
+    RETURNING j.id, j.attempt, j.queue;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION drop_partition(parent text, before date, days integer)
  RETURNS text
  LANGUAGE plpgsql

@@ -20,6 +20,7 @@ from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text
 from schemas.lists import TriggerFilter
 from schemas.moments import Moment
 from schemas.patchworks_lists import Names, Several
+from schemas.reports import Metrics
 from schemas.schedules import CronString
 from schemas.shapes import ListOf, Number, Record
 from service.middleware import MOST_OPEN_BODY
@@ -76,6 +77,8 @@ async def send_large(api: Api, route: Route, arranged: Arranged, raw: bytes) -> 
     ],
 )
 async def test_a_body_that_is_no_json_object_is_refused(ground: Ground, route: Route, raw: bytes) -> None:
+    if route.is_optional and not raw:
+        return  # that is what such a route takes
     arranged = await arrange(route, ground.owner)
     async with unchanged(ground.database):
         answer = await ground.api.send(route.method, arranged.path(route), raw=raw)
@@ -101,6 +104,7 @@ ACCEPTED: dict[type[fields.Field[Any]], str | None] = {
     Flag: "flag",
     Mapped: "object",
     Record: None,
+    Metrics: "object",
     ListOf: None,
     HexId: None,
     Word: None,
@@ -177,7 +181,7 @@ async def test_a_field_that_is_wrong_is_named(ground: Ground, route: Route) -> N
                 answer = await ground.api.send(route.method, arranged.path(route), without)
                 assert_invalid(route, answer, name)
                 assert answer.json["message"] == f"{name}: is required"
-    assert tried > 0
+    assert tried > 0 or all(type(field) is Anything for field in route.body().fields.values())
     await assert_open(ground, route, arranged)
 
 

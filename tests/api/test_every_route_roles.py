@@ -49,6 +49,14 @@ LEAST = {
     "PUT /api/v1/flow-versions/{flow_version}/schedules/{schedule}": Role.MANAGER,
     "DELETE /api/v1/flow-versions/{flow_version}/schedules/{schedule}": Role.MANAGER,
     "POST /api/v1/schedules/preview": Role.READ_ONLY,
+    "POST /api/v1/flows/{flow}/start": Role.USER,
+    "POST /api/v1/flows/{flow}/start/{version}": Role.USER,
+    "POST /api/v1/flows/{flow}/start/raw": Role.USER,
+    "POST /api/v1/flows/{flow}/start/raw/{version}": Role.USER,
+    "POST /api/v1/flow-runs/{run}/retry": Role.USER,
+    "POST /api/v1/flow-runs/{run}/stop": Role.USER,
+    "POST /api/v1/flow-runs/{run}/report": Role.USER,
+    "GET /api/v1/flow-runs/{run}/flow-run-logs": Role.READ_ONLY,
 }
 """The least role of each route, said here once more on its own: anybody reads, only some change."""
 

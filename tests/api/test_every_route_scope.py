@@ -68,6 +68,14 @@ POST   N/flow-versions/{flow_version}/schedules         flowVersion.patch       
 PUT    N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 DELETE N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 POST   N/schedules/preview                              flowVersion.get                 R
+POST   N/flows/{flow}/start                             flow.pressVirtualButton         W
+POST   N/flows/{flow}/start/{version}                   flow.pressVirtualButton         W
+POST   N/flows/{flow}/start/raw                         flow.pressVirtualButton         W
+POST   N/flows/{flow}/start/raw/{version}               flow.pressVirtualButton         W
+POST   N/flow-runs/{run}/retry                          flow.pressVirtualButton         W
+POST   N/flow-runs/{run}/stop                           flow.pressVirtualButton         W
+POST   N/flow-runs/{run}/report                         flow.pressVirtualButton         W
+GET    N/flow-runs/{run}/flow-run-logs                  flow.log                        R
 """
 """Method, address, what a token needs, and whether that reads or writes.
 

@@ -67,7 +67,7 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
     """The first half of a relay that tells PostgreSQL before it tells Redis."""
 
     async def work(connection: Connection) -> list[Delivery]:
-        claimed = await jobs.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10)
+        claimed = await jobs.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10, dispatch_cap=10)
         await jobs.mark_delivered(connection, claimed)
         return claimed
 
@@ -77,7 +77,7 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
 async def claim_for_good(database: Database) -> None:
     """What a relay leaves that dies in between and whose claims do not run out."""
     async with database.connection() as connection:
-        claimed = await jobs.claim_staged(connection, limit=10, lease=timedelta(days=1), bulk_cap=10)
+        claimed = await jobs.claim_staged(connection, limit=10, lease=timedelta(days=1), bulk_cap=10, dispatch_cap=10)
     assert claimed
 
 

@@ -25,7 +25,7 @@ from worker.transport import connect, queue_name, send
 
 
 async def claim(connection: Connection) -> list[Delivery]:
-    return await jobs.claim_staged(connection, limit=100, lease=LEASE, bulk_cap=100)
+    return await jobs.claim_staged(connection, limit=100, lease=LEASE, bulk_cap=100, dispatch_cap=100)
 
 
 async def in_redis(machinery: Machinery) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.domain.jobs import JobKind
-from worker.jobs import delete_versions, post_callback, send_mail, undo_deletion
+from worker.jobs import delete_versions, dispatch_runs, post_callback, send_mail, stop_run, undo_deletion
 from worker.tools import Handler
 
 HANDLERS: Mapping[JobKind, Handler] = {
@@ -14,4 +14,6 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.UNDO_DELETION: undo_deletion.run,
     JobKind.SEND_MAIL: send_mail.run,
     JobKind.POST_CALLBACK: post_callback.run,
+    JobKind.DISPATCH_RUNS: dispatch_runs.run,
+    JobKind.STOP_RUN: stop_run.run,
 }

@@ -13,8 +13,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'failed', clock_timestamp(), $1
 RETURNING id;
 
 -- name: claim_staged
--- What is due for delivery, leased to one relay; how, says the function (migration 0007).
-SELECT id, attempt, queue FROM claim_staged($1, $2, $3);
+-- What is due for delivery, leased to one relay; how, says the function (migration 0012).
+SELECT id, attempt, queue FROM claim_staged($1, $2, $3, $4);
 
 -- name: mark_delivered
 -- Settles exactly what was claimed: a job that has moved on to another attempt since is left alone.
@@ -199,3 +199,7 @@ SELECT undo_until > clock_timestamp() AND purged_at IS NULL FROM jobs WHERE id =
 SELECT coalesce(o.kind, j.kind) FROM jobs j
 LEFT JOIN jobs o ON o.id = coalesce(j.undoes, j.parent_id) AND o.company_id = j.company_id
 WHERE j.id = $2 AND j.company_id = $1;
+
+-- name: forget_job
+-- Of a job that nobody was told of and whose work accounts for itself; held by this transaction.
+DELETE FROM jobs WHERE id = $1;

@@ -70,9 +70,9 @@ FOR NO KEY UPDATE;
 -- The end of locked runs that go on. A started run keeps when the runner took it; one that never began has no duration.
 UPDATE runs r
 SET status = g.status, reason = g.reason, message = g.message, result = g.result, finished_at = clock_timestamp(),
-    due_at = NULL, buffered = false
-FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[])
-     AS g (id, scheduled_for, status, reason, message, result)
+    due_at = NULL, buffered = false, started_at = coalesce(r.started_at, g.started_at)
+FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[])
+     AS g (id, scheduled_for, status, reason, message, result, started_at)
 WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for;
 
 -- name: find_first_buffered
