@@ -6,7 +6,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
 
 import structlog
 from redis.exceptions import RedisError
@@ -24,6 +23,8 @@ from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
 from worker.relay import Relay
 from worker.rescuer import Rescuer
+from worker.scheduler import Scheduler
+from worker.sweeper import Sweeper
 from worker.timekeeper import BATCH as KEPT_AT_ONCE
 from worker.timekeeper import Timekeeper
 from worker.transport import connect, connect_listener
@@ -44,8 +45,17 @@ PRUNE_SECONDS = 60.0
 SHORTEST_SECONDS = 0.02
 """The shortest pause, for an instant that comes between looking for what is due and asking when the next one is."""
 
+LOOK_SECONDS = 0.5
+"""Between two looks for due schedules: one that was made meanwhile fires for the first time at most so late."""
+
+HELD_SECONDS = 0.05
+"""Until the next look when all that is due is held by somebody else: asking again at once would only keep them busy."""
+
+SWEEP_SECONDS = 10.0
 TROUBLE_SECONDS = 1.0
 """Pause after Redis or PostgreSQL could not be reached."""
+
+LOOPS = ("relay", "rescuer", "deployer", "scheduler", "timekeeper", "sweeper", "pruner")
 
 _AWAY = (RedisError, *UNREACHABLE, Unavailable)
 _log = structlog.get_logger()
@@ -101,6 +111,33 @@ async def run_timekeeper(timekeeper: Timekeeper, wakeup: Wakeup) -> None:
     await _repeat("timekeeper", once, _sleep)
 
 
+async def run_scheduler(scheduler: Scheduler, relay: Wakeup) -> None:
+    """Fires for ever, each instant when it is due; hints the relay when something was staged."""
+
+    async def once() -> float:
+        done = await scheduler.run_once()
+        if done.begun:
+            relay.hint()
+        if done.full:
+            return 0.0
+        due_in = await scheduler.due_in()
+        if due_in is None:
+            return LOOK_SECONDS
+        return min(due_in, LOOK_SECONDS) if due_in > 0 else HELD_SECONDS
+
+    await _repeat("scheduler", once, _sleep)
+
+
+async def run_sweeper(sweeper: Sweeper) -> None:
+    """Sweeps for ever."""
+
+    async def once() -> float:
+        await sweeper.run_once()
+        return SWEEP_SECONDS
+
+    await _repeat("sweeper", once, _sleep)
+
+
 async def run_pruner(pruner: Pruner) -> None:
     """Prunes for ever, without a pause while there is anything to end."""
 
@@ -119,7 +156,7 @@ async def serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     terms = Terms.of(settings)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=4))
+        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=6))
         redis, listener = connect(settings.redis_url), connect_listener(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(listener.aclose)
@@ -128,12 +165,14 @@ async def serve(settings: Settings) -> int:
             asyncio.create_task(run_relay(Relay(database, redis), wakeup)),
             asyncio.create_task(run_rescuer(Rescuer(database, redis, terms), wakeup)),
             asyncio.create_task(run_deployer(Deployer(database))),
+            asyncio.create_task(run_scheduler(Scheduler(database), wakeup)),
             asyncio.create_task(run_timekeeper(Timekeeper(database), wakeup)),
-            asyncio.create_task(run_pruner(Pruner(database, timedelta(days=settings.job_days)))),
+            asyncio.create_task(run_sweeper(Sweeper(database))),
+            asyncio.create_task(run_pruner(Pruner.of(database, settings))),
             asyncio.create_task(hint_from_redis(wakeup, listener, STAGED_CHANNEL)),
             asyncio.create_task(hint_from_postgres(wakeup, direct_url, NOTIFY_CHANNEL)),
         ]
-        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "deployer", "timekeeper", "pruner"])
+        _log.info("The scheduler is ready.", loops=LOOPS)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         return await _end(tasks, stopped)

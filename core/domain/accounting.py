@@ -86,23 +86,33 @@ class Account:
     superseded: bool = False
 
 
-def account(standing: Standing, now: datetime, pauses: Sequence[Pause] = (), most: int = MOST_AT_ONCE) -> Account:
-    """Accounts for what is due by `now`, with at most `most` rows; `next_due` is the first instant left without."""
+def account(
+    standing: Standing,
+    now: datetime,
+    pauses: Sequence[Pause] = (),
+    *,
+    until: datetime | None = None,
+    most: int = MOST_AT_ONCE,
+) -> Account:
+    """Accounts for what was due by `until`, or by `now`, with at most `most` rows; how late that is, `now` says.
+
+    `next_due` is the first instant left without an account.
+    """
+    end = until or now
     following = standing.dues.following(standing.next_due)
     found = Account(following, standing.active, standing.buffered)
-    horizon = now - standing.window
-    if standing.next_due >= horizon and (following is None or following > now):
+    if standing.next_due >= now - standing.window and (following is None or following > end):
         _enter(found, standing, standing.next_due, pauses)
         return found
-    _account_for_many(found, standing, horizon, now, pauses, most)
+    _account_for_many(found, standing, now, end, pauses, most)
     return found
 
 
 def _account_for_many(
-    found: Account, standing: Standing, horizon: datetime, now: datetime, pauses: Sequence[Pause], most: int
+    found: Account, standing: Standing, now: datetime, until: datetime, pauses: Sequence[Pause], most: int
 ) -> None:
     """For whoever was not there in time: what is too old at once, then the oldest of what is not."""
-    dues, start, end = standing.dues, standing.next_due, now + _TICK
+    dues, start, end, horizon = standing.dues, standing.next_due, until + _TICK, now - standing.window
     if start < horizon:
         _leave_out(found, standing, start, min(horizon, end), now, pauses)
         start = horizon
@@ -113,7 +123,7 @@ def _account_for_many(
         due = due[-MOST_CATCHUP:]
     for at in due[:most]:
         _enter(found, standing, at, pauses)
-    found.next_due = due[most] if len(due) > most else dues.following(now)
+    found.next_due = due[most] if len(due) > most else dues.following(until)
 
 
 def _most_in(window: timedelta) -> int:

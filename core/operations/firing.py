@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from core.domain.accounting import MOST_CATCHUP, Account, Pause, account
+from core.domain.access import Principal
+from core.domain.accounting import MOST_CATCHUP, Account, account
 from core.domain.identifiers import new_public_id
 from core.domain.runs import DISPATCH_BATCH, RunStatus
-from core.store import firing_pauses, run_gaps, runs, schedule_states, schedules, timers
+from core.store import audit_events, firing_pauses, run_gaps, runs, schedule_states, schedules, timers
 from core.store.database import Connection, Database
 from core.store.runs import DueRun
 from core.store.schedule_states import Due
@@ -81,8 +82,37 @@ async def fire_due(database: Database, firing: Firing, *, claim: int = CLAIM) ->
             behind = await schedule_states.lock_due(connection, _LONG_AGO, now - CURRENT, min(BEHIND_CLAIM, claim))
         if not current and not behind:
             return Fired()
-        done = await _account_for(connection, firing, current + behind, now)
+        done = await _account_for(connection, firing, current + behind, now, None)
         return replace(done, full=len(current) == claim or len(behind) == min(BEHIND_CLAIM, claim))
+
+    return await database.transaction(work)
+
+
+async def pause_firing(principal: Principal, database: Database, reason: str | None) -> datetime | None:
+    """Stops all firing and dispatch of the installation from now on; when, or None if it was stopped before.
+
+    What is due meanwhile is accounted for as skipped, whenever somebody comes to it.
+    """
+
+    async def work(connection: Connection) -> datetime | None:
+        since = await firing_pauses.begin(connection, reason)
+        if since is not None:
+            details = {"reason": reason}
+            await audit_events.record(connection, principal, "firing.pause", ("installation", 0), details=details)
+        return since
+
+    return await database.transaction(work)
+
+
+async def resume_firing(principal: Principal, database: Database) -> datetime | None:
+    """Lets everything fire again from now on; since when nothing had been fired, or None if it was not stopped."""
+
+    async def work(connection: Connection) -> datetime | None:
+        since = await firing_pauses.end(connection)
+        if since is not None:
+            details = {"since": since.isoformat()}
+            await audit_events.record(connection, principal, "firing.resume", ("installation", 0), details=details)
+        return since
 
     return await database.transaction(work)
 
@@ -93,15 +123,23 @@ async def next_due_in(database: Database) -> float | None:
         return await schedule_states.next_due_in(connection)
 
 
-async def _account_for(connection: Connection, firing: Firing, schedule_ids: Sequence[int], now: datetime) -> Fired:
-    """Writes the accounts of locked schedules for everything due by `now`, each up to its bound."""
+async def _account_for(
+    connection: Connection, firing: Firing, schedule_ids: Sequence[int], now: datetime, until: datetime | None
+) -> Fired:
+    """Writes the accounts of locked schedules for everything due by `until`, each up to its bound; without it, by `now`
+    or until another version is to be deployed."""
     found = await schedule_states.read_standings(connection, schedule_ids)
     await _silence_dead(connection, [due.schedule_id for due in found if not due.live])
-    since = [due.standing.next_due for due in found if due.standing is not None and due.standing.next_due <= now]
-    if not since:
+    to_do = [(due, due.standing, until or min(now, due.planned_at or now)) for due in found if due.standing is not None]
+    to_do = [(due, standing, end) for due, standing, end in to_do if standing.next_due <= end]
+    if not to_do:
         return Fired()
-    pauses = await firing_pauses.list_since(connection, min(since))
-    accounts = await asyncio.to_thread(_accounts, found, now, pauses)
+    pauses = await firing_pauses.list_since(connection, min(standing.next_due for _, standing, _ in to_do))
+
+    def compute() -> list[_Accounted]:
+        return [(due, account(standing, now, pauses, until=end)) for due, standing, end in to_do]
+
+    accounts = await asyncio.to_thread(compute)
     begun = await _write(connection, firing, accounts)
     return Fired(
         claimed=len(accounts),
@@ -112,14 +150,6 @@ async def _account_for(connection: Connection, firing: Firing, schedule_ids: Seq
 
 
 _Accounted = tuple[Due, Account]
-
-
-def _accounts(found: Iterable[Due], now: datetime, pauses: Sequence[Pause]) -> list[_Accounted]:
-    return [
-        (due, account(due.standing, now, pauses))
-        for due in found
-        if due.standing is not None and due.standing.next_due <= now
-    ]
 
 
 async def _write(connection: Connection, firing: Firing, accounts: Sequence[_Accounted]) -> int:
@@ -191,6 +221,13 @@ async def _silence_dead(connection: Connection, schedule_ids: Sequence[int]) -> 
 
 
 @dataclass(frozen=True, slots=True)
+class Deploys:
+    """A change of what is deployed: now, or as of the instant that it was planned for."""
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """Until when a flow is accounted for, and its schedules and timers that were live then, locked."""
 
@@ -198,31 +235,44 @@ class Settled:
     live: frozenset[int]
 
 
-async def settle(connection: Connection, company_id: int, flow_id: int, firing: Firing = USUAL) -> Settled:
+async def settle(
+    connection: Connection, company_id: int, flow_id: int, firing: Firing = USUAL, *, deploys: Deploys | None = None
+) -> Settled:
     """Accounts for everything of a locked flow that was due until now, before its meaning changes.
 
-    All of it, not only a claim's share: what this transaction leaves behind would be judged by the new rules.
+    All of it, not only a claim's share: what this transaction leaves behind would be judged by the new rules. Where
+    another version should have been deployed by now, only until then: what is due later will be that version's, unless
+    the change is itself one of what is deployed.
     """
     locked = await schedule_states.lock_live(connection, company_id, flow_id)
     now = await firing.read_clock(connection)
+    planned = await schedule_states.read_plan(connection, company_id, flow_id) if deploys is None else deploys.at
+    until = min(now, planned or now)
     for _ in range(MOST_CATCHUP):
-        if not locked or (await _account_for(connection, firing, locked, now)).claimed == 0:
+        if not locked or (await _account_for(connection, firing, locked, now, until)).claimed == 0:
             break
-    return Settled(now, frozenset(locked))
+    return Settled(until, frozenset(locked))
 
 
 @asynccontextmanager
 async def accounted(
-    connection: Connection, company_id: int, flow_id: int, *, content: bool = False, firing: Firing = USUAL
+    connection: Connection,
+    company_id: int,
+    flow_id: int,
+    *,
+    content: bool = False,
+    deploys: Deploys | None = None,
+    firing: Firing = USUAL,
 ) -> AsyncIterator[None]:
     """Around every change of what the instants of a locked flow mean: what was due before is accounted for by the old
     rules, and what is due after it counts by the new ones.
 
-    `content`: another content may be deployed afterwards, with other timers. Never one inside another.
+    `content`: another content may be deployed afterwards, with other timers; `deploys`: certainly. Never one inside
+    another.
     """
-    settled = await settle(connection, company_id, flow_id, firing)
+    settled = await settle(connection, company_id, flow_id, firing, deploys=deploys)
     yield
-    if content and (unread := await timers.replace(connection, company_id, flow_id)):
+    if (content or deploys) and (unread := await timers.replace(connection, company_id, flow_id)):
         _log.warning("A deployed version has timers that mean nothing and do not fire.", flow=flow_id, keys=unread)
     await renew(connection, company_id, flow_id, settled)
 

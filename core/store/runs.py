@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+import asyncpg
+
 from core.domain.accounting import Entry
 from core.domain.runs import RunStatus
 from core.store.database import Connection
@@ -23,6 +25,8 @@ _END = query("runs.end_runs")
 _FIND_FIRST_BUFFERED = query("runs.find_first_buffered")
 _LIST_BUFFERED = query("runs.list_buffered")
 _STAGE = query("runs.stage_runs")
+_LIST_DEFAULT_WEEKS = query("runs.list_default_weeks")
+_DROP_WEEK = query("runs.drop_week")
 
 
 class DueRun(NamedTuple):
@@ -44,6 +48,21 @@ async def make_weeks(connection: Connection, weeks: Collection[date]) -> int:
     """Makes the partitions that are missing; returns how many rows had to be moved into them."""
     moved: int = await connection.fetchval(_MAKE_WEEKS, sorted(weeks))
     return moved
+
+
+async def list_default_weeks(connection: Connection) -> list[date]:
+    """The weeks of runs that found no partition."""
+    return [row["week"] for row in await connection.fetch(_LIST_DEFAULT_WEEKS)]
+
+
+async def drop_week(connection: Connection, keep: timedelta) -> str | None:
+    """Drops the oldest week that is past its keep time, a transaction by itself; its partition's name. None, too, where
+    others use the ledger for too long."""
+    try:
+        name: str | None = await connection.fetchval(_DROP_WEEK, keep.days)
+    except asyncpg.LockNotAvailableError:
+        return None
+    return name
 
 
 async def take_job_ids(connection: Connection, number: int) -> list[int]:

@@ -23,6 +23,10 @@ _ADVANCE = query("schedule_states.advance")
 _SILENCE = query("schedule_states.silence")
 _LIST_WANTED = query("schedule_states.list_wanted")
 _ENLIVEN = query("schedule_states.enliven")
+_READ_PLAN = query("schedule_states.read_plan")
+_LIST_SUSPECTS = query("schedule_states.list_suspects")
+_READ_UNACCOUNTED_SINCE = query("schedule_states.read_unaccounted_since")
+_FORGET = query("schedule_states.forget_states")
 _NEXT_DUE_IN = query("schedule_states.next_due_in")
 _COUNT_ENDED = query("schedule_states.count_ended")
 _TAKE_PROMOTABLE = query("schedule_states.take_promotable")
@@ -31,12 +35,14 @@ _RECOUNT = query("schedule_states.recount")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A locked schedule. `standing` is None where it is not live after all, or has nothing due."""
+    """A locked schedule. `standing` is None where it is not live after all, or has nothing due. `planned_at` is when
+    another version of its flow is to be deployed, if one is: its instants after that are not its own."""
 
     schedule_id: int
     company_id: int
     standing: Standing | None
     live: bool
+    planned_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,15 @@ class Wanted:
     live_since: datetime | None
     next_due: datetime | None
     live_version_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """A page of a walk through all schedules: flows, as company and flow, to be looked at with locks; and the id behind
+    which the next page begins, 0 after the last."""
+
+    flows: tuple[tuple[int, int], ...]
+    after: int
 
 
 async def lock_due(connection: Connection, after: datetime, until: datetime, limit: int) -> list[int]:
@@ -113,6 +128,30 @@ async def enliven(
     )
 
 
+async def read_plan(connection: Connection, company_id: int, flow_id: int) -> datetime | None:
+    at: datetime | None = await connection.fetchval(_READ_PLAN, company_id, flow_id)
+    return at
+
+
+async def list_suspects(connection: Connection, after: int, limit: int) -> Suspects:
+    row = await connection.fetchrow(_LIST_SUSPECTS, after, limit)
+    found = zip(row["company_ids"] or (), row["flow_ids"] or (), strict=True)
+    return Suspects(tuple(dict.fromkeys(found)), row["last"] if row["size"] == limit else 0)
+
+
+async def read_unaccounted_since(connection: Connection, company_id: int, wanted: Wanted) -> datetime:
+    """The latest instant by which a locked schedule has all its accounts, as far as anything tells."""
+    at: datetime = await connection.fetchval(
+        _READ_UNACCOUNTED_SINCE, wanted.schedule_id, company_id, wanted.flow_version_id
+    )
+    return at
+
+
+async def forget(connection: Connection, limit: int) -> int:
+    """Ends the states of what is gone; returns how many."""
+    return int((await connection.execute(_FORGET, limit)).rpartition(" ")[2])
+
+
 async def next_due_in(connection: Connection) -> float | None:
     seconds: float | None = await connection.fetchval(_NEXT_DUE_IN)
     return seconds
@@ -132,9 +171,9 @@ async def recount(connection: Connection, schedule_ids: Sequence[int]) -> None:
 
 
 def _due_of(row: asyncpg.Record) -> Due:
-    schedule_id, company_id, live = row["schedule_id"], row["company_id"], row["live"]
-    if not live or row["next_due"] is None:
-        return Due(schedule_id, company_id, None, live)
+    about = row["schedule_id"], row["company_id"]
+    if not row["live"] or row["next_due"] is None:
+        return Due(*about, None, row["live"], None)
     standing = Standing(
         dues=_dues_of(row),
         next_due=row["next_due"],
@@ -144,7 +183,7 @@ def _due_of(row: asyncpg.Record) -> Due:
         window=_windows(row["catchup_window_seconds"]),
         withheld=Reason.PAUSED if row["paused"] else None if row["enabled"] else Reason.DISABLED,
     )
-    return Due(schedule_id, company_id, standing, live)
+    return Due(*about, standing, True, row["planned_at"])
 
 
 _OVERLAPS: dict[str | None, OverlapPolicy] = {

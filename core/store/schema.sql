@@ -690,6 +690,26 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION drop_partition(parent text, before date, days integer)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET lock_timeout TO '1s'
+AS $function$
+DECLARE
+    part text;
+BEGIN
+    SELECT c.relname INTO part
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = parent::regclass AND c.relname ~ '_[0-9]{8}$'
+      AND to_date(right(c.relname, 8), 'YYYYMMDD') + days <= before
+    ORDER BY c.relname LIMIT 1;
+    IF part IS NOT NULL THEN
+        EXECUTE format('DROP TABLE %I', part);
+    END IF;
+    RETURN part;
+END $function$;
+
 CREATE OR REPLACE FUNCTION make_partition(parent text, first_day date, days integer)
  RETURNS bigint
  LANGUAGE plpgsql

@@ -23,6 +23,8 @@ from core.operations import (
     catalogue,
     custom_nodes,
     deletions,
+    endings,
+    firing,
     flows,
     jobs,
     lifecycle,
@@ -32,6 +34,7 @@ from core.operations import (
     schedules,
     storage,
     stories,
+    sweeping,
     transitions,
     undo,
     versions,
@@ -45,8 +48,8 @@ from tests.support.people import ISSUING, client_token, make_client, make_person
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, catalogue, custom_nodes, deletions, flows, jobs, lifecycle, logins, people, results, schedules, storage,
-    stories, transitions, undo, versions,
+    access, catalogue, custom_nodes, deletions, endings, firing, flows, jobs, lifecycle, logins, people, results,
+    schedules, storage, stories, sweeping, transitions, undo, versions,
 )  # fmt: skip
 
 READING = {
@@ -55,15 +58,22 @@ READING = {
     "list_applications", "list_clients", "list_companies", "list_company_flows",
     "list_deleted_storage", "list_flow_versions", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
-    "next_deploy_in", "preview_deletion", "preview_schedule", "read_company_flow", "read_flow_version", "read_job",
-    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
+    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company_flow",
+    "read_flow_version", "read_job", "read_results", "read_storage", "read_storage_use", "read_story",
+    "read_webhook_secrets", "recognise",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
-DELIVERING = {"yield_job", "put_off_job", "rescue_jobs", "expire_jobs", "purge_trash", "prune_logins"}
+DELIVERING = {
+    "expire_jobs", "fire_due", "make_partitions", "prune_logins", "prune_runs", "purge_trash", "put_off_job",
+    "rescue_jobs", "sweep", "yield_job",
+}  # fmt: skip
 """Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
 
-INSIDE = {"conclude", "deploy", "undeploy", "cancel_pending", "plan", "start_draft"}
+INSIDE = {
+    "cancel_pending", "conclude", "deploy", "drop_buffered", "end_runs", "plan", "renew", "settle", "stage_runs",
+    "start_draft", "undeploy",
+}  # fmt: skip
 """Part of other operations' transactions; what it writes is seen in theirs."""
 
 
@@ -93,6 +103,11 @@ class Scene:
 
 def new_version(name: str) -> NewVersion:
     return NewVersion(name, True, None, content_of(parse_document(b"{}")))
+
+
+async def _resume_firing(scene: Scene) -> None:
+    await firing.pause_firing(scene.owner, scene.tenant.database, None)
+    await firing.resume_firing(scene.owner, scene.tenant.database)
 
 
 async def _accept(scene: Scene) -> None:
@@ -279,6 +294,11 @@ async def _delete_schedule(scene: Scene) -> None:
 
 
 CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
+    "pause_firing": (
+        lambda scene: firing.pause_firing(scene.owner, scene.tenant.database, "tonight"),
+        "firing.pause",
+    ),
+    "resume_firing": (_resume_firing, "firing.resume"),
     "create_company": (
         lambda scene: access.create_company(
             scene.owner, scene.tenant.database, "New", parent_id=None, webhook_secret=SECRET

@@ -146,9 +146,10 @@ async def test_a_later_instant_takes_the_place_of_the_one_that_waits(tenant: Ten
     await live.fall_behind(3 * MINUTE)
     await fire_all(database)
     before = await live.ledger()
-    after = await state(database, live.schedule.id)
-    assert after is not None
-    done = await fire_due(database, clock_at(lambda: after["next_due"]))
+    waiting = await state(database, live.schedule.id)
+    assert waiting is not None
+    due = waiting["next_due"]
+    done = await fire_due(database, clock_at(lambda: due))
     assert done.claimed == 1
     told = await live.ledger()
     assert told[: len(before) - 1] == before[:-1]

@@ -22,7 +22,7 @@ DUES = st.one_of(
 
 @given(DUES, MOMENTS, MOMENTS)
 def test_counting_listing_and_stepping_agree(dues: Dues, start: datetime, end: datetime) -> None:
-    stepped = []
+    stepped: list[datetime] = []
     at = dues.following(start - timedelta(microseconds=1))
     while at is not None and at < end and len(stepped) < 400:
         stepped.append(at)

@@ -182,6 +182,25 @@ BEGIN
     RETURN moved;
 END $$;
 
+-- Drops the oldest partition of `parent` whose days have all passed before this one; returns its name, null if there is
+-- none. It needs all of `parent` for a moment, and gives up rather than keep others waiting for it.
+CREATE FUNCTION drop_partition(parent text, before date, days integer) RETURNS text LANGUAGE plpgsql
+SET lock_timeout = '1s' AS $$
+DECLARE
+    part text;
+BEGIN
+    SELECT c.relname INTO part
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = parent::regclass AND c.relname ~ '_[0-9]{8}$'
+      AND to_date(right(c.relname, 8), 'YYYYMMDD') + days <= before
+    ORDER BY c.relname LIMIT 1;
+    IF part IS NOT NULL THEN
+        EXECUTE format('DROP TABLE %I', part);
+    END IF;
+    RETURN part;
+END $$;
+
 SELECT make_partition('runs', date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC')::date + 7 * n, 7)
 FROM generate_series(-1, 2) AS n;
 SELECT make_partition('run_logs', (clock_timestamp() AT TIME ZONE 'UTC')::date + n, 1) FROM generate_series(0, 2) AS n;

@@ -10,3 +10,10 @@ JOIN schedule_states st ON st.schedule_id = g.schedule_id
 LEFT JOIN schedules s ON s.id = st.schedule_id AND s.company_id = st.company_id
 LEFT JOIN timers t ON t.id = st.schedule_id AND t.company_id = st.company_id
 ON CONFLICT DO NOTHING;
+
+-- name: prune_gaps
+-- What is past its keep time, oldest first.
+DELETE FROM run_gaps WHERE id IN (
+    SELECT id FROM run_gaps WHERE until_at < clock_timestamp() - $1::interval ORDER BY until_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+);

@@ -105,3 +105,11 @@ SELECT h.job_id, j.public_id, h.company_id, 'dispatch_runs', 'dispatch',
 FROM handed h
 JOIN unnest($4::bigint[], $5::text[]) AS j (id, public_id) ON j.id = h.job_id
 GROUP BY h.job_id, j.public_id, h.company_id;
+
+-- name: list_default_weeks
+-- The Mondays of what is in the default partition, where nothing should be.
+SELECT DISTINCT date_trunc('week', scheduled_for AT TIME ZONE 'UTC')::date AS week FROM runs_default LIMIT 100;
+
+-- name: drop_week
+-- The oldest week of the ledger that is past its keep time, whole; null if there is none.
+SELECT drop_partition('runs', (clock_timestamp() AT TIME ZONE 'UTC')::date - $1::integer, 7);

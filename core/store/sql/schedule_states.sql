@@ -1,10 +1,12 @@
 -- name: lock_due
 -- Schedules with something due in ($1, $2], the earliest first. Those that somebody else accounts for, edits or ends a
--- run of are left to them. What is decided about one is read in a later statement.
-SELECT schedule_id FROM schedule_states
+-- run of are left to them, and where another version was to be deployed before that instant, that comes first. What is
+-- decided about one is read in a later statement.
+SELECT schedule_id FROM schedule_states st
 WHERE next_due > $1 AND next_due <= $2
+  AND NOT EXISTS (SELECT FROM flow_versions v WHERE v.flow_id = st.flow_id AND v.deploy_at < st.next_due)
 ORDER BY next_due, schedule_id LIMIT $3
-FOR NO KEY UPDATE SKIP LOCKED;
+FOR NO KEY UPDATE OF st SKIP LOCKED;
 
 -- name: lock_live
 -- The live schedules and timers of a flow's deployed version, before anything changes what their instants mean; the
@@ -31,7 +33,8 @@ SELECT st.schedule_id, st.company_id, st.next_due, st.active_runs, st.buffered_r
        coalesce(s.cron_string, t.cron_string) AS cron_string, coalesce(s.timezone, t.timezone) AS timezone,
        t.every_seconds, s.overlap_policy, s.catchup_window_seconds, coalesce(s.paused, false) AS paused,
        coalesce(v.status = 'Deployed' AND (s.id IS NOT NULL OR t.id IS NOT NULL), false) AS live,
-       v.enabled AND f.enabled AND f.removing_since IS NULL AS enabled
+       v.enabled AND f.enabled AND f.removing_since IS NULL AS enabled,
+       (SELECT p.deploy_at FROM flow_versions p WHERE p.flow_id = st.flow_id AND p.deploy_at IS NOT NULL) AS planned_at
 FROM schedule_states st
 LEFT JOIN schedules s ON s.id = st.schedule_id AND s.company_id = st.company_id
                      AND s.flow_version_id = st.flow_version_id AND s.deployed_at IS NOT NULL
@@ -81,6 +84,10 @@ ON CONFLICT (schedule_id) DO UPDATE
 SET live_since = coalesce(st.live_since, excluded.live_since), next_due = excluded.next_due,
     flow_id = excluded.flow_id, flow_version_id = excluded.flow_version_id;
 
+-- name: read_plan
+-- When another version of this locked flow is, or was, to be deployed; null if none is.
+SELECT deploy_at FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL;
+
 -- name: next_due_in
 -- When the next instant is due, in seconds from now by the database; null if none ever is.
 SELECT extract(epoch FROM min(next_due) - clock_timestamp())::float8 FROM schedule_states WHERE next_due IS NOT NULL;
@@ -111,3 +118,51 @@ FROM (
     GROUP BY g.schedule_id
 ) AS counted
 WHERE st.schedule_id = counted.schedule_id;
+
+-- name: list_suspects
+-- The next schedules and timers by id, and in which flows of theirs some should be live and are not, or are never due
+-- again. Whoever repairs one looks again under its locks.
+WITH page AS (
+    (SELECT id, company_id, flow_id, flow_version_id FROM schedules
+     WHERE id > $1 AND deployed_at IS NOT NULL ORDER BY id LIMIT $2)
+    UNION ALL
+    (SELECT id, company_id, flow_id, flow_version_id FROM timers WHERE id > $1 ORDER BY id LIMIT $2)
+    ORDER BY id LIMIT $2
+)
+SELECT count(*) AS size, max(p.id) AS last,
+       array_agg(p.company_id ORDER BY p.id) FILTER (WHERE suspect) AS company_ids,
+       array_agg(p.flow_id ORDER BY p.id) FILTER (WHERE suspect) AS flow_ids
+FROM page p
+LEFT JOIN flow_versions v ON v.id = p.flow_version_id AND v.company_id = p.company_id
+LEFT JOIN schedule_states st ON st.schedule_id = p.id
+CROSS JOIN LATERAL (
+    SELECT v.status = 'Deployed' AND (st.live_since IS NULL OR st.next_due IS NULL
+                                      OR st.flow_version_id <> p.flow_version_id) AS suspect
+) AS judged;
+
+-- name: read_unaccounted_since
+-- The latest instant by which a locked schedule that should be live has all its accounts, as far as anything tells.
+SELECT greatest(
+    CASE WHEN st.flow_version_id = v.id THEN st.live_since END,
+    CASE WHEN st.live_since IS NULL OR st.flow_version_id <> v.id THEN v.deployed_at END,
+    CASE WHEN st.live_since IS NULL OR st.flow_version_id <> v.id THEN s.updated_at END,
+    s.deployed_at,
+    (SELECT max(r.scheduled_for) FROM runs r WHERE r.schedule_id = $1 AND r.company_id = $2),
+    (SELECT max(g.until_at) - interval '1 microsecond' FROM run_gaps g WHERE g.schedule_id = $1 AND g.company_id = $2)
+)
+FROM flow_versions v
+LEFT JOIN schedules s ON s.id = $1 AND s.company_id = v.company_id
+LEFT JOIN schedule_states st ON st.schedule_id = $1
+WHERE v.company_id = $2 AND v.id = $3;
+
+-- name: forget_states
+-- Of schedules and timers that are gone, once none of their runs goes on.
+DELETE FROM schedule_states st
+WHERE schedule_id IN (
+    SELECT schedule_id FROM schedule_states st
+    WHERE live_since IS NULL AND active_runs = 0 AND buffered_runs = 0
+      AND NOT EXISTS (SELECT FROM schedules s WHERE s.id = st.schedule_id)
+      AND NOT EXISTS (SELECT FROM timers t WHERE t.id = st.schedule_id)
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+);
