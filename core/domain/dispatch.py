@@ -52,6 +52,9 @@ LONGEST_OPEN_SECONDS = 60.0
 PROBE_SECONDS = 15.0
 """How long everybody else waits for the one run that looks whether a runner is back: more than an answer may take."""
 
+PAUSED_SECONDS = 5.0
+"""Until runs are looked at again while firing is paused: how long they may stay behind when it goes on."""
+
 MOST_METRICS = 100
 MOST_LOG_LINES = 1_000
 MOST_LOG_CHARACTERS = 8_000
@@ -81,6 +84,8 @@ class Cause(StrEnum):
     """It failed so often in a row that it is left alone for a while."""
     INTERNAL = "internal_error"
     """Something went wrong on our side."""
+    FIRING_PAUSED = "firing_paused"
+    """The whole installation sends nothing for now."""
     NOT_REPORTED = "not_reported"
     """It took the run and never said what became of it."""
     REPORTED = "reported"

@@ -39,9 +39,7 @@ async def test_a_real_fire_within_a_minute(home: Settings, database: Database, m
         assert port is not None
         await asyncio.to_thread(ensure_demo_fire, home, port)
         async with database.connection() as connection:
-            await connection.execute(
-                "UPDATE schedule_states SET next_due = next_due - $1::interval", timedelta(minutes=1)
-            )
+            await connection.execute("UPDATE schedule_states SET next_due = next_due - interval '1 minute'")
         assert (await fire_all(database)).begun == 1
         assert await machinery.drain() == ["settled"]
     async with database.connection() as connection:
