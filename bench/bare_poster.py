@@ -17,10 +17,10 @@ import uvloop
 
 from bench.children import obey
 from cli.demo_company import new_webhook_secret
-from core.domain.dispatch import IN_FLIGHT_PER_RUNNER, MOST_DISPATCHES
+from core.domain.dispatch import IN_FLIGHT, IN_FLIGHT_PER_RUNNER, MOST_IN_FLIGHT
 from worker.webhooks import sign
 
-AT_ONCE = IN_FLIGHT_PER_RUNNER * MOST_DISPATCHES
+AT_ONCE = MOST_IN_FLIGHT * IN_FLIGHT_PER_RUNNER // IN_FLIGHT
 
 
 async def main(url: str, requests: int, body_bytes: int) -> None:

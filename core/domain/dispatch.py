@@ -29,9 +29,9 @@ IN_FLIGHT = 64
 IN_FLIGHT_PER_RUNNER = 32
 """Requests one dispatch job makes at once to one runner, so that a slow one leaves half of the places to the others."""
 
-MOST_DISPATCHES = 4
-"""Dispatch jobs of one company at once, whatever the number of workers. A company has at most 256 requests under way,
-and 128 to one runner."""
+MOST_IN_FLIGHT = 4 * IN_FLIGHT
+"""Requests one company may have under way, whatever the number of workers: so many dispatch jobs are delivered as can
+make them, be they four batches of what was due at once or 256 starts by hand."""
 
 MOST_RUN_TRIES = 10
 """With waits that double from 1 s to 2 min a run is tried for three to six minutes: longer than a runner takes to be

@@ -43,7 +43,7 @@ async def test_a_real_fire_within_a_minute(home: Settings, database: Database, m
         assert (await fire_all(database)).begun == 1
         assert await machinery.drain() == ["settled"]
     async with database.connection() as connection:
-        run = await connection.fetchrow("SELECT trigger, status, reason, message FROM runs")
+        run = await connection.fetchrow("SELECT trigger, status, reason, message FROM runs ORDER BY scheduled_for")
     assert dict(run or {}) == {"trigger": "schedule", "status": "success", "reason": None, "message": None}
 
 

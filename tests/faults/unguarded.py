@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from core.domain.dispatch import Ended, Report
 from core.domain.jobs import ClaimedJob, JobStatus
+from core.domain.runs import RunStatus
 from core.operations import deletions
 from core.operations.deletions import Terms
+from core.operations.dispatch import take_turn
 from core.store import job_items, jobs
 from core.store.database import Connection, Database
 from core.store.jobs import Delivery, HeldJob
@@ -116,3 +119,10 @@ async def delete_by_id(database: Database, version_ids: list[int]) -> None:
     """A deletion that keeps only the ids of its set, and looks at nothing else."""
     async with database.connection() as connection:
         await connection.execute("DELETE FROM flow_versions WHERE id = ANY($1::bigint[])", version_ids)
+
+
+async def end_before_sending(database: Database, claimed: ClaimedJob, terms: Terms) -> None:
+    """The first half of a dispatch that writes down what became of a run before it has sent it."""
+    turn = await take_turn(database, claimed, [], [], room=1, terms=terms, fraction=lambda: 0.5)
+    tried = [Ended(run, RunStatus.SUCCESS, None, None, Report()) for run in turn.sending]
+    await take_turn(database, claimed, tried, [], room=1, terms=terms, fraction=lambda: 0.5)

@@ -9,7 +9,7 @@ import pytest
 
 from core.domain import circuits, dispatch
 from core.domain.access import ActorType, Principal
-from core.domain.dispatch import IN_FLIGHT, IN_FLIGHT_PER_RUNNER, MOST_DISPATCHES, OPEN_AFTER, Report
+from core.domain.dispatch import IN_FLIGHT, IN_FLIGHT_PER_RUNNER, MOST_IN_FLIGHT, OPEN_AFTER, Report
 from core.domain.flows import FlowChange, Running
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.operations import firing, starts
@@ -140,18 +140,29 @@ async def test_two_companies_with_one_runner_are_two_to_the_breaker(
         await machinery.drain()
 
 
-async def test_a_company_has_so_many_dispatch_jobs_at_once(
-    tenant: Tenant, stranger: Tenant, machinery: Machinery
+@pytest.mark.parametrize(("weight", "at_once"), [(1, MOST_IN_FLIGHT), (40, MOST_IN_FLIGHT // 40), (100, 4)])
+async def test_a_company_has_so_many_requests_under_way(
+    tenant: Tenant, stranger: Tenant, machinery: Machinery, weight: int, at_once: int
 ) -> None:
-    async with Receiver() as runner:
-        for each in [tenant] * 3 * MOST_DISPATCHES + [stranger]:
-            await (await make_runnable(each, runner.url)).start()
-        names = await machinery.deliver()
-        assert len(names) == MOST_DISPATCHES + 1, "and another company's is among them"
-        for name in names:
-            await machinery.runner.run(name)
-        await machinery.drain()
-    assert await statuses(tenant) == {"success": 3 * MOST_DISPATCHES}
+    """By as many jobs as can make them, and no more; what is over stays with the relay, and others pass by."""
+    async with tenant.database.connection() as connection:
+        for company, jobs in ((tenant, at_once + 3), (stranger, 1)):
+            await connection.execute(_JOBS, company.company_id, jobs, list(range(1, weight + 1)))
+    names = await machinery.deliver()
+    assert len(names) == at_once + 1, "and another company's is among them"
+    for name in names:
+        assert await machinery.runner.run(name) == "settled", "there are no such runs"
+    assert len(await machinery.drain()) == 3
+
+
+_JOBS = """
+INSERT INTO jobs (public_id, company_id, kind, queue, arguments, requested_by_type, deliver_at)
+SELECT lpad($1::bigint || '-' || n, 21, '0'), $1, 'dispatch_runs', 'dispatch',
+       jsonb_build_object('run_ids', $3::bigint[], 'first_at', clock_timestamp(), 'last_at', clock_timestamp()),
+       'scheduler', clock_timestamp()
+FROM generate_series(1, $2::integer) AS n
+"""
+"""Dispatch jobs of a company, each of as many runs as there are ids; nobody has to look for them."""
 
 
 async def test_nothing_is_sent_while_firing_is_paused(
