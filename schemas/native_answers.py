@@ -9,8 +9,6 @@ from marshmallow import Schema, fields
 
 from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
 from core.domain.runs import RunStatus, Trigger
-from core.domain.schedules import CalendarWarning
-from core.domain.stored_schedules import OverlapPolicy
 from schemas.answers import Fields, answer, dated, keyed, listed, number, one_of
 from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
@@ -164,57 +162,6 @@ Refusal = answer(
     {"message": fields.String()},
     {"errors": fields.Dict(keys=fields.String(), values=fields.List(fields.String()))},
 )
-
-_Schedule = answer(
-    "schedule",
-    {
-        "id": fields.Integer(),
-        "flow_version_id": fields.Integer(),
-        "cron_string": fields.String(),
-        "timezone": fields.String(),
-        "overlap_policy": one_of(*OverlapPolicy),
-        "catchup_window_seconds": number(),
-        "paused": fields.Boolean(),
-        "pause_reason": fields.String(allow_none=True),
-        **_times("deployed_at"),
-        "created_at": dated(),
-        "updated_at": dated(),
-    },
-)
-
-
-def _warnings() -> fields.Field[list[object]]:
-    return fields.List(one_of(*CalendarWarning))
-
-
-_DueInstant = answer(
-    "dueInstant",
-    {
-        "nominal": fields.String(),
-        "utc": dated(),
-        "local": fields.String(),
-        "offset": fields.String(),
-        "warnings": _warnings(),
-    },
-)
-
-_CalendarMeta = answer(
-    "calendarMeta",
-    {
-        "timezone": fields.String(),
-        "zone_data": fields.String(),
-        "from": dated(),
-        "until": dated(),
-        "complete": fields.Boolean(),
-        "warnings": _warnings(),
-    },
-)
-
-Schedule = data_of("scheduleDocument", _Schedule)
-Schedules = page_of("schedules", _Schedule)
-ScheduleDeleted = answer("scheduleDeleted", {"message": fields.String()})
-SchedulePreview = answer("schedulePreview", {"data": listed(_DueInstant), "meta": fields.Nested(_CalendarMeta)})
-
 _Run = answer(
     "run",
     {

@@ -163,9 +163,10 @@ def _bracketed(name: str) -> tuple[str, str]:
 
 FLOW_INCLUDES = (
     "versions", "latestVersion", "deployedVersion",
+    "versions.schedules", "latestVersion.schedules", "deployedVersion.schedules",
     "versions_count", "versionsExists", "latestVersionExists", "deployedVersionExists",
 )  # fmt: skip
-VERSION_INCLUDES: tuple[str, ...] = ()
+VERSION_INCLUDES = ("schedules", "schedules_count", "schedulesExists")
 
 FLOW_SORTS = ("id", "name", "flow_priority", "created_at", "updated_at")
 VERSION_SORTS = ("id", "name", "iteration", "deployed_at", "created_at", "updated_at")

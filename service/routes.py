@@ -59,8 +59,8 @@ class Dialect(Enum):
 
     @property
     def told_with(self) -> Dialect:
-        """The dialect whose OpenAPI document has its routes: whoever fetches a token goes on under /api/v1."""
-        return Dialect.NATIVE if self is Dialect.OAUTH else self
+        """The dialect whose OpenAPI document has its routes: whoever fetches a token goes on in Patchworks' words."""
+        return Dialect.PATCHWORKS if self is Dialect.OAUTH else self
 
     @property
     def internal(self) -> Answer:
@@ -82,8 +82,7 @@ _ENVELOPES: dict[Dialect, tuple[Answer, Callable[[PenstockError], Answer]]] = {
 class Route:
     """One operation. `need` is None where the operation itself decides what the caller may see.
 
-    `claims`: the statement that answers looks up the token as well, which spares what is asked most a round trip. Such
-    a request is not counted, and only tokens of applications open it.
+    `claims`: the statement that answers looks up a token or key as well, which spares what is asked most a round trip.
     """
 
     method: str
@@ -215,7 +214,7 @@ ROUTES: tuple[Route, ...] = (
         _writes("flowVersions.post"), 200, role=Role.MANAGER,
     ),
     Route(
-        "POST", "/fabric/api/login", patchworks_login.log_in_user, _N, None, 200, body=login_shapes.LoginPost,
+        "POST", "/fabric/api/login", patchworks_login.log_in_user, _P, None, 200, body=login_shapes.LoginPost,
         is_open=True,
     ),
     Route(
@@ -232,14 +231,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", "/api/v1/flows", patchworks_flows.list_flows, _P, _reads("flows.get"), 200, patchworks_lists.FlowsQuery,
-        role=Role.READ_ONLY,
+        claims=True, role=Role.READ_ONLY,
     ),
     Route(
         "POST", "/api/v1/flows", patchworks_flows.create_flow, _P, _writes("flows.post"), 200,
         body=patchworks_shapes.FlowPost, role=Role.MANAGER,
     ),
     Route(
-        "GET", _F, patchworks_flows.read_flow, _P, _reads("flow.get"), 200, patchworks_lists.FlowQuery,
+        "GET", _F, patchworks_flows.read_flow, _P, _reads("flow.get"), 200, patchworks_lists.FlowQuery, claims=True,
         role=Role.READ_ONLY,
     ),
     Route(
@@ -253,7 +252,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", _F, patchworks_flows.delete_flow, _P, _writes("flow.delete"), 200, role=Role.MANAGER),
     Route(
         "GET", f"{_F}/versions", patchworks_versions.list_versions, _P, _reads("flowVersions.get"), 200,
-        patchworks_lists.FlowVersionsQuery, role=Role.READ_ONLY,
+        patchworks_lists.FlowVersionsQuery, claims=True, role=Role.READ_ONLY,
     ),
     # What makes a Draft or deploys is a change of the flow to Losant, so a token needs the scope for that.
     Route(
@@ -262,7 +261,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{_F}/versions/{{version}}", patchworks_versions.read_version, _P, _reads("flowVersion.get"), 200,
-        patchworks_lists.FlowVersionQuery, role=Role.READ_ONLY,
+        patchworks_lists.FlowVersionQuery, claims=True, role=Role.READ_ONLY,
     ),
     Route(
         "PUT", f"{_F}/versions/{{version}}", patchworks_versions.change_version, _P, _writes("flow.patch"), 200,
@@ -325,5 +324,5 @@ def dialect_of(path: str) -> Dialect:
     return _DIALECTS.get(path.lstrip("/").partition("/")[0], Dialect.LOSANT)
 
 
-_DIALECTS = {"api": Dialect.NATIVE, "fabric": Dialect.NATIVE, "oauth": Dialect.OAUTH}
+_DIALECTS = {"api": Dialect.NATIVE, "fabric": Dialect.PATCHWORKS, "oauth": Dialect.OAUTH}
 """By the first segment of the path."""

@@ -138,16 +138,18 @@ TOLD: dict[RouteHandler, Told] = {
         login_answers.Token,
         refuses=(Unauthenticated, UnsupportedGrant, InvalidScope),
     ),
-    patchworks_schedules.list_schedules: Told("Lists the schedules of a version", native_answers.Schedules),
+    patchworks_schedules.list_schedules: Told("Lists the schedules of a version", patchworks_answers.Schedules),
     patchworks_schedules.create_schedule: Told(
-        "Gives a version a schedule", native_answers.Schedule, gives=_TAG, refuses=(Conflict,)
+        "Gives a version a schedule", patchworks_answers.Schedule, gives=_TAG, refuses=(Conflict,)
     ),
-    patchworks_schedules.change_schedule: Told("Changes a schedule", native_answers.Schedule, reads=_GUARD, gives=_TAG),
+    patchworks_schedules.change_schedule: Told(
+        "Changes a schedule", patchworks_answers.Schedule, reads=_GUARD, gives=_TAG
+    ),
     patchworks_schedules.delete_schedule: Told(
-        "Deletes a schedule for good", native_answers.ScheduleDeleted, reads=_GUARD
+        "Deletes a schedule for good", patchworks_answers.ScheduleDeleted, reads=_GUARD
     ),
     patchworks_schedules.preview_schedule: Told(
-        "Shows when something with these rules would be due", native_answers.SchedulePreview
+        "Shows when something with these rules would be due", patchworks_answers.SchedulePreview
     ),
     patchworks_flows.list_flows: Told("Lists the flows of a company", patchworks_answers.Flows, refuses=(NotAllowed,)),
     patchworks_flows.create_flow: Told("Creates a flow", patchworks_answers.Flow, gives=_TAG),

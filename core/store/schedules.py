@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +16,7 @@ from core.store.rows import build
 
 _READ_CLOCK = query("schedules.read_clock")
 _LIST = query("schedules.list_schedules")
+_LIST_OF_VERSIONS = query("schedules.list_schedules_of_versions")
 _COUNT = query("schedules.count_schedules")
 _INSERT = query("schedules.insert_schedule")
 _LOCK = query("schedules.lock_schedule")
@@ -44,6 +46,13 @@ async def list_page(
     """A page of a version's schedules, oldest first, and how many it has."""
     rows = await connection.fetch(_LIST, *_of(place), limit, offset)
     return [_schedule_of(row) for row in rows], await count(connection, place)
+
+
+async def list_of_versions(
+    connection: Connection, company_id: int, version_ids: Sequence[int], limit: int
+) -> list[StoredSchedule]:
+    """Those of several versions, each version's oldest first."""
+    return [_schedule_of(row) for row in await connection.fetch(_LIST_OF_VERSIONS, company_id, version_ids, limit)]
 
 
 async def count(connection: Connection, place: Place) -> int:

@@ -42,7 +42,7 @@ from core.operations import (
 from core.operations.people import NewClient
 from core.store.database import Database
 from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
-from tests.support.lifecycles import come_due, deploy_draft, tomorrow
+from tests.support.lifecycles import come_due, copy, deploy_draft, place, start_draft, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
@@ -54,21 +54,22 @@ MODULES: tuple[ModuleType, ...] = (
 
 READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
-    "find_default_application", "find_job", "find_user", "has_flow", "knows_password",
-    "list_applications", "list_clients", "list_companies", "list_company_flows",
-    "list_deleted_storage", "list_flow_versions", "list_jobs", "list_keys", "list_palette",
+    "find_default_application", "find_job", "find_user", "has_flow", "keep_deployment", "knows_password",
+    "list_applications", "list_clients", "list_companies",
+    "list_deleted_storage", "list_jobs", "list_keys", "list_palette",
     "list_recent_jobs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash", "list_users",
-    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company_flow",
-    "read_flow_version", "read_job", "read_results", "read_storage", "read_storage_use", "read_story",
-    "read_webhook_secrets", "recognise",
+    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_job",
+    "list_schedules_along",
+    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
+    "show_company_flow", "show_company_flows", "show_flow_version", "show_flow_versions", "show_related",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {
-    "expire_jobs", "fire_due", "make_partitions", "prune_logins", "prune_runs", "purge_trash", "put_off_job",
-    "rescue_jobs", "sweep", "yield_job",
+    "expire_jobs", "fire_due", "make_partitions", "note_key_use", "prune_logins", "prune_runs", "purge_trash",
+    "put_off_job", "rescue_jobs", "sweep", "yield_job",
 }  # fmt: skip
-"""Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
+"""Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
 INSIDE = {
     "cancel_pending", "conclude", "deploy", "drop_buffered", "end_runs", "plan", "renew", "settle", "stage_runs",
@@ -227,7 +228,7 @@ async def _restore_entry(scene: Scene) -> None:
 
 async def _set_deployment(scene: Scene, at: datetime | None) -> None:
     version = await scene.tenant.read_version(scene.flow, "v1")
-    await lifecycle.set_deployment(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, at)
+    await place(scene.tenant, scene.flow, version.id, at)
 
 
 async def _undeploy(scene: Scene) -> None:
@@ -248,7 +249,7 @@ async def _deploy_due(scene: Scene) -> None:
 
 async def _copy_version(scene: Scene) -> None:
     version = await scene.tenant.read_version(scene.flow, "v1")
-    await lifecycle.copy_version(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, keep=KEEP)
+    await copy(scene.tenant, scene.flow, version.id)
 
 
 async def _remove_version(scene: Scene) -> None:
@@ -396,7 +397,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "flow.create",
     ),
     "create_draft": (
-        lambda scene: lifecycle.create_draft(scene.tenant.principal, scene.tenant.database, scene.flow.id),
+        lambda scene: start_draft(scene.tenant, scene.flow),
         "draft.create",
     ),
     "set_deployment": (lambda scene: _set_deployment(scene, yesterday()), "version.deploy"),
