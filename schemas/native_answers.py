@@ -8,7 +8,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
-from core.domain.runs import RunStatus, Trigger
+from core.domain.runs import GAP_REASONS, RunStatus, Trigger
 from schemas.answers import Fields, answer, dated, keyed, listed, number, one_of
 from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
@@ -197,3 +197,28 @@ _LogLine = answer(
 
 Run = data_of("runDocument", _Run)
 RunLogs = page_of("runLogs", _LogLine)
+
+Runs = page_of("runs", _Run)
+
+_Gap = answer(
+    "gap",
+    {
+        "id": number(least=1),
+        "schedule_id": number(least=1),
+        "flow_version_id": number(least=1),
+        "from": dated(),
+        "until": dated(),
+        "count": number(least=1),
+        "reason": one_of(*GAP_REASONS),
+        "cron_string": fields.String(allow_none=True),
+        "timezone": fields.String(),
+        "instants": fields.List(dated()),
+        "created_at": dated(),
+    },
+)
+
+Gaps = page_of("gaps", _Gap)
+
+_Repair = answer("repair", {"schedule_id": number(least=1), "repaired": number(), "left": number()})
+
+Repaired = data_of("repairDocument", _Repair)

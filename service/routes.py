@@ -33,6 +33,7 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -289,6 +290,23 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "DELETE", f"{_C}/{{schedule}}", patchworks_schedules.delete_schedule, _P, _writes("flowVersion.patch"), 200,
+        role=Role.MANAGER,
+    ),
+    Route(
+        "GET", "/api/v1/flow-runs", native_ledger.list_runs, _N, _reads("flow.log"), 200, patchworks_lists.RunsQuery,
+        role=Role.READ_ONLY,
+    ),
+    Route("GET", _R, native_ledger.read_run, _N, _reads("flow.log"), 200, role=Role.READ_ONLY),
+    Route(
+        "GET", "/api/v1/schedules/{schedule}/gaps", native_ledger.list_gaps, _N, _reads("flow.log"), 200,
+        job_shapes.PageQuery, role=Role.READ_ONLY,
+    ),
+    Route(
+        "GET", "/api/v1/schedules/{schedule}/calendar", native_ledger.show_calendar, _N, _reads("flowVersion.get"), 200,
+        patchworks_lists.CalendarQuery, role=Role.READ_ONLY,
+    ),
+    Route(
+        "POST", "/api/v1/schedules/{schedule}/repair", native_ledger.repair_schedule, _N, _STARTS, 202,
         role=Role.MANAGER,
     ),
     Route(

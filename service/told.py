@@ -36,6 +36,7 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -189,6 +190,11 @@ TOLD: dict[RouteHandler, Told] = {
         gives=_TAG,
         refuses=(Conflict, VersionProtected),
     ),
+    native_ledger.list_runs: Told("Lists runs, the latest instant first", native_answers.Runs, refuses=(NotAllowed,)),
+    native_ledger.read_run: Told("Reads a run", native_answers.Run),
+    native_ledger.list_gaps: Told("Lists the instants of a schedule that have no run", native_answers.Gaps),
+    native_ledger.show_calendar: Told("Shows when a schedule is due", patchworks_answers.SchedulePreview),
+    native_ledger.repair_schedule: Told("Runs what a schedule has missed", native_answers.Repaired),
     native_starts.start_flow: Told(
         "Starts the deployed version of a flow", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
     ),

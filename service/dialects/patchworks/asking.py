@@ -32,11 +32,15 @@ def is_special(call: Call) -> bool:
 def page_of(call: Call, path: str, page: Page, rows: list[Any] | None = None) -> Answer:
     """The page, with links that ask for the same in the same way; with these rows where it is not shown as it came."""
     paging = Paging.of(call)
+    shown = orjson.Fragment(b"[" + page.items + b"]") if rows is None else rows
+    return paging.answer(call, path, shown, page.total, kept_of(call), count=len(page.ids))
+
+
+def kept_of(call: Call) -> dict[str, str]:
+    """What of a query string stands in the links of its answer."""
     asked = URL(call.raw_path, encoded=True).query
     kept = {name: value for name, value in asked.items() if name.partition("[")[0] in _KEPT}
-    shown = orjson.Fragment(b"[" + page.items + b"]") if rows is None else rows
-    kept["per_page"] = str(paging.limit)
-    return paging.answer(call, path, shown, page.total, kept, count=len(page.ids))
+    return {**kept, "per_page": str(Paging.of(call).limit)}
 
 
 def rows_of(page: Page) -> list[dict[str, Any]]:
