@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from bench import bulk_delete, dispatch, fairness, http, queue_latency, undo
+from bench import bulk_delete, deploys, dispatch, fairness, http, patchworks, queue_latency, undo
 from bench.servers import Servers, open_servers, print_facts
 
 
@@ -25,6 +25,8 @@ BENCHES: Mapping[str, Bench] = {
     "bulk_delete": bulk_delete.measure,
     "queue_latency": queue_latency.measure,
     "http": http.measure,
+    "patchworks": patchworks.measure,
+    "deploys": deploys.measure,
     "undo": undo.measure,
     "fairness": fairness.measure,
     "dispatch": dispatch.measure,

@@ -41,6 +41,10 @@ def create_app(url: str | None, company_id: int) -> web.Application:
     app.router.add_get("/applications/{application}/flows", list_flows)
     app.router.add_get("/applications/{application}/namesakes", list_namesakes)
     app.router.add_get("/applications/{application}/jobLogs", list_job_logs)
+    app.router.add_get("/flows", list_company_flows)
+    app.router.add_get("/flows/{flow}", read_company_flow)
+    app.router.add_get("/flows/{flow}/views", list_views)
+    app.router.add_get("/flows/{flow}/views/{version}", read_view)
     return app
 
 
@@ -94,6 +98,31 @@ async def create_version(request: web.Request) -> web.Response:
     return _answer(_shown(row), status=201)
 
 
+async def list_company_flows(request: web.Request) -> web.Response:
+    pages = _pages(request)
+    return _listed(pages, await request.app[PLAIN].company_flows(pages), document=None)
+
+
+async def read_company_flow(request: web.Request) -> web.Response:
+    return _found(await request.app[PLAIN].company_flow(int(request.match_info["flow"])))
+
+
+async def list_views(request: web.Request) -> web.Response:
+    pages = _pages(request)
+    return _listed(pages, await request.app[PLAIN].views(pages, int(request.match_info["flow"])), document=None)
+
+
+async def read_view(request: web.Request) -> web.Response:
+    at = request.match_info
+    return _found(await request.app[PLAIN].view(int(at["flow"]), int(at["version"])))
+
+
+def _found(row: Row | None) -> web.Response:
+    if row is None:
+        raise web.HTTPNotFound
+    return _answer(_shown(row, None))
+
+
 def _is_version(sent: Any) -> bool:
     """As much as the FastAPI peer asks of a body: the kinds and bounds of its own members, none of what they hold."""
     return (
@@ -114,7 +143,7 @@ def _pages(request: web.Request) -> Pages:
     return Pages(int(request.query.get("page", "0")), int(request.query.get("perPage", "100")))
 
 
-def _listed(pages: Pages, found: Found, document: str = "body") -> web.Response:
+def _listed(pages: Pages, found: Found, document: str | None = "body") -> web.Response:
     rows, total = found
     items = [_shown(row, document) for row in rows]
     return _answer(
@@ -122,9 +151,9 @@ def _listed(pages: Pages, found: Found, document: str = "body") -> web.Response:
     )
 
 
-def _shown(row: Row, document: str = "body") -> dict[str, Any]:
-    """With the column that holds JSON joined on."""
-    return {**row, document: orjson.Fragment(row[document])}
+def _shown(row: Row, document: str | None = "body") -> dict[str, Any]:
+    """With the column that holds JSON joined on, if there is one."""
+    return {**row} if document is None else {**row, document: orjson.Fragment(row[document])}
 
 
 def _answer(value: dict[str, Any], status: int = 200) -> web.Response:

@@ -34,6 +34,17 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
+class Speaker:
+    """A server's way to be spoken to about an application, and about a company."""
+
+    usual: Speech
+    company: Speech
+
+    def of(self, case: Case) -> Speech:
+        return self.company if case.company else self.usual
+
+
+@dataclass(frozen=True, slots=True)
 class Flows:
     """What can stand in an address: `read` by name, the same for all; `own` is written to by one server only."""
 
@@ -48,7 +59,7 @@ class Contestant:
     name: str
     servers: Servers
     site: Site
-    speech: Speech
+    speaker: Speaker
     flows: Flows
     workflows: Sequence[str]
     """What the versions it creates hold, by turns."""
@@ -62,7 +73,7 @@ class Contestant:
         """Sends one request of the case and returns what the answer says."""
         path, body = self._question(case, 0)
         async with (
-            aiohttp.ClientSession(self.site.url, headers=self.speech.headers) as session,
+            aiohttp.ClientSession(self.site.url, headers=self.speaker.of(case).headers) as session,
             session.request(case.method, path, data=body or None, headers=_headers(body)) as answer,
         ):
             assert answer.status == case.status, f"{self.name} answers {answer.status}: {await answer.text()}"
@@ -78,18 +89,17 @@ class Contestant:
     def _request(self, case: Case, number: int) -> bytes:
         """One request as it goes over the wire."""
         path, body = self._question(case, number)
-        headers = {"Host": "bench", **self.speech.headers, **_headers(body)}
+        headers = {"Host": "bench", **self.speaker.of(case).headers, **_headers(body)}
         head = [f"{case.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*head, "", ""]).encode() + body
 
     def _question(self, case: Case, number: int) -> tuple[str, bytes]:
         """Address and body. No two versions created here have the same name."""
-        standing = {name: self.speech.show(flow) for name, flow in self.flows.read.items()}
+        speech = self.speaker.of(case)
+        standing = {name: speech.show(flow) for name, flow in self.flows.read.items()}
         if case.flows:
-            standing["own"] = self.speech.show(self.flows.own[number % case.flows])
-        path = self.speech.address(case).format(
-            n=number % case.different + 1, application=self.speech.application, **standing
-        )
+            standing["own"] = speech.show(self.flows.own[number % case.flows])
+        path = speech.address(case).format(n=number % case.different + 1, application=speech.application, **standing)
         if not case.flows:
             return path, b""
         self.created += 1
@@ -103,23 +113,33 @@ def _headers(body: bytes) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_contestants(
-    servers: Servers, database: Database, tenant: Tenant, read: Mapping[str, int], workflows: Sequence[str]
+    servers: Servers,
+    database: Database,
+    tenant: Tenant,
+    read: Mapping[str, int],
+    workflows: Sequence[str],
+    peers: Sequence[str] = tuple(PEERS),
 ) -> AsyncIterator[list[Contestant]]:
-    """Ours and its PEERS, ours first. None has had a request when the block begins, but for whether it is ready."""
+    """Ours and these of its PEERS, ours first.
+
+    None has had a request when the block begins, but for whether it is ready.
+    """
     ours = Speech(
         lambda case: case.ours, hex_id, {"Authorization": f"Bearer {tenant.token}"}, hex_id(tenant.application_id)
     )
-    peers = Speech(lambda case: case.peers, str, application=str(tenant.application_id))
+    company = Speech(lambda case: case.ours, str, {"Authorization": tenant.key})
+    theirs = Speech(lambda case: case.peers, str, application=str(tenant.application_id))
     async with AsyncExitStack() as stack:
         sites = {"ours": await stack.enter_async_context(running_api(servers))}
-        for name, module in PEERS.items():
-            sites[name] = await stack.enter_async_context(running_site(servers, name, module, str(tenant.company_id)))
+        for name in peers:
+            site = running_site(servers, name, PEERS[name], str(tenant.company_id))
+            sites[name] = await stack.enter_async_context(site)
         yield [
             Contestant(
                 name,
                 servers,
                 site,
-                ours if name == "ours" else peers,
+                Speaker(ours, company) if name == "ours" else Speaker(theirs, theirs),
                 Flows(read, [await tenant.make_flow(database, f"{name} {number}") for number in range(FLOWS)]),
                 workflows,
                 site.resident_mib(),

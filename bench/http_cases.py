@@ -36,6 +36,8 @@ class Case:
     different: int = 1
     flows: int = 0
     """The requests are POSTs that create a version each, in so many flows by turns ({own}). 0: they are GETs."""
+    company: bool = False
+    """Ours is under /api/v1, where the company's key asks and ids are plain numbers."""
     label: str = "version"
     """The member that names an item in every answer."""
     least_ratio: float | None = None

@@ -87,6 +87,29 @@ _NAMESAKES = f"flow_versions v JOIN flows f ON f.id = v.flow_id WHERE {_FLOWS} A
 _PAGE_NAMESAKES = f'SELECT {_COLUMNS} FROM {_NAMESAKES} ORDER BY f.name COLLATE "C", v.id LIMIT $5 OFFSET $6'
 _COUNT_NAMESAKES = f"SELECT count(*) FROM {_NAMESAKES}"
 
+_COMPANY_FLOW = """
+f.id, f.name, f.description, f.enabled AS is_enabled, f.flow_class, f.runner_url, f.flow_priority,
+f.run_timeout_seconds, f.revision, f.created_at, f.updated_at
+"""
+_OF_COMPANY = "flows f WHERE f.company_id = $1 AND f.removing_since IS NULL"
+_PAGE_OF_COMPANY = f"SELECT {_COMPANY_FLOW} FROM {_OF_COMPANY} ORDER BY f.id LIMIT $2 OFFSET $3"
+_COUNT_OF_COMPANY = f"SELECT count(*) FROM {_OF_COMPANY}"
+_ONE_OF_COMPANY = f"SELECT {_COMPANY_FLOW} FROM {_OF_COMPANY} AND f.id = $2"
+
+_VIEW = """
+v.id, v.flow_id, f.name AS flow_name, f.flow_priority, v.iteration, v.name, v.status,
+v.status = 'Deployed' AS is_deployed, v.status = 'Draft' AS is_editable, v.enabled AS is_enabled, v.notes, v.revision,
+encode(v.digest, 'hex') AS digest, coalesce(v.deployed_at, v.deploy_at) AS deployed_at, v.last_deployed_at,
+v.created_at, v.updated_at
+"""
+_VIEWED = """
+flows f JOIN flow_versions v ON v.flow_id = f.id
+WHERE f.company_id = $1 AND f.id = $2 AND f.removing_since IS NULL
+"""
+_PAGE_VIEWED = f"SELECT {_VIEW} FROM {_VIEWED} ORDER BY v.iteration DESC LIMIT $3 OFFSET $4"
+_COUNT_VIEWED = f"SELECT count(*) FROM {_VIEWED}"
+_ONE_VIEWED = f"SELECT {_VIEW} FROM {_VIEWED} AND v.id = $3"
+
 _JOBS = """
 jobs j WHERE j.company_id = $1 AND j.application_id = $2 AND j.parent_id IS NULL
          AND j.kind IN ('delete_versions', 'delete_flow')
@@ -153,15 +176,32 @@ class Plain:
         """The deletions of an application, oldest first."""
         return await self._list(_PAGE_JOBS, _COUNT_JOBS, pages, application_id)
 
+    async def company_flows(self, pages: Pages) -> Found:
+        """Those of the whole company, oldest first, without any content."""
+        return await self._list(_PAGE_OF_COMPANY, _COUNT_OF_COMPANY, pages)
+
+    async def company_flow(self, flow_id: int) -> Row | None:
+        return await self._one(_ONE_OF_COMPANY, flow_id)
+
+    async def views(self, pages: Pages, flow_id: int) -> Found:
+        """The versions of a flow, its Draft among them, the newest first, without their content."""
+        return await self._list(_PAGE_VIEWED, _COUNT_VIEWED, pages, flow_id)
+
+    async def view(self, flow_id: int, version_id: int) -> Row | None:
+        return await self._one(_ONE_VIEWED, flow_id, version_id)
+
+    async def one(self, flow_id: int, name: str) -> Row | None:
+        return await self._one(_ONE, flow_id, name)
+
+    async def _one(self, statement: str, *asked: object) -> Row | None:
+        async with self._door, self._pool.acquire() as connection:
+            return await connection.fetchrow(statement, self._company_id, *asked)
+
     async def _list(self, page: str, count: str, pages: Pages, *asked: object) -> Found:
         async with self._door, self._pool.acquire() as connection:
             rows = await connection.fetch(page, self._company_id, *asked, *pages.bounds)
             total: int = await connection.fetchval(count, self._company_id, *asked)
         return rows, total
-
-    async def one(self, flow_id: int, name: str) -> Row | None:
-        async with self._door, self._pool.acquire() as connection:
-            return await connection.fetchrow(_ONE, self._company_id, flow_id, name)
 
     async def create(self, flow_id: int, name: str, enabled: bool, notes: str | None, body: bytes) -> Row:
         """One row; it is committed to disk when this returns."""

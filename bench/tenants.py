@@ -23,12 +23,13 @@ LOAD_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A company, its default application, and a token for everything in it."""
+    """A company, its default application, a token for everything in it, and a key of the company."""
 
     company_id: int
     application_id: int
     token_id: int
     token: str
+    key: str
 
     @property
     def principal(self) -> Principal:
@@ -61,7 +62,10 @@ async def make_tenant(database: Database, name: str) -> Tenant:
         expires_at=None,
         random_text=secrets.token_urlsafe,
     )
-    return Tenant(company_id, application_id, token.id, token.secret)
+    key = await access.create_key(
+        Principal(company_id, ActorType.CLI, None), database, name="bench", random_text=secrets.token_urlsafe
+    )
+    return Tenant(company_id, application_id, token.id, token.secret, key.secret)
 
 
 async def write_documents(connection: Connection, seed: int) -> None:

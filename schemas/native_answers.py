@@ -8,9 +8,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
-from core.domain.runs import RunStatus, Trigger
-from core.domain.schedules import CalendarWarning
-from core.domain.stored_schedules import OverlapPolicy
+from core.domain.runs import GAP_REASONS, RunStatus, Trigger
 from schemas.answers import Fields, answer, dated, keyed, listed, number, one_of
 from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
@@ -164,57 +162,6 @@ Refusal = answer(
     {"message": fields.String()},
     {"errors": fields.Dict(keys=fields.String(), values=fields.List(fields.String()))},
 )
-
-_Schedule = answer(
-    "schedule",
-    {
-        "id": fields.Integer(),
-        "flow_version_id": fields.Integer(),
-        "cron_string": fields.String(),
-        "timezone": fields.String(),
-        "overlap_policy": one_of(*OverlapPolicy),
-        "catchup_window_seconds": number(),
-        "paused": fields.Boolean(),
-        "pause_reason": fields.String(allow_none=True),
-        **_times("deployed_at"),
-        "created_at": dated(),
-        "updated_at": dated(),
-    },
-)
-
-
-def _warnings() -> fields.Field[list[object]]:
-    return fields.List(one_of(*CalendarWarning))
-
-
-_DueInstant = answer(
-    "dueInstant",
-    {
-        "nominal": fields.String(),
-        "utc": dated(),
-        "local": fields.String(),
-        "offset": fields.String(),
-        "warnings": _warnings(),
-    },
-)
-
-_CalendarMeta = answer(
-    "calendarMeta",
-    {
-        "timezone": fields.String(),
-        "zone_data": fields.String(),
-        "from": dated(),
-        "until": dated(),
-        "complete": fields.Boolean(),
-        "warnings": _warnings(),
-    },
-)
-
-Schedule = data_of("scheduleDocument", _Schedule)
-Schedules = page_of("schedules", _Schedule)
-ScheduleDeleted = answer("scheduleDeleted", {"message": fields.String()})
-SchedulePreview = answer("schedulePreview", {"data": listed(_DueInstant), "meta": fields.Nested(_CalendarMeta)})
-
 _Run = answer(
     "run",
     {
@@ -250,3 +197,28 @@ _LogLine = answer(
 
 Run = data_of("runDocument", _Run)
 RunLogs = page_of("runLogs", _LogLine)
+
+Runs = page_of("runs", _Run)
+
+_Gap = answer(
+    "gap",
+    {
+        "id": number(least=1),
+        "schedule_id": number(least=1),
+        "flow_version_id": number(least=1),
+        "from": dated(),
+        "until": dated(),
+        "count": number(least=1),
+        "reason": one_of(*GAP_REASONS),
+        "cron_string": fields.String(allow_none=True),
+        "timezone": fields.String(),
+        "instants": fields.List(dated()),
+        "created_at": dated(),
+    },
+)
+
+Gaps = page_of("gaps", _Gap)
+
+_Repair = answer("repair", {"schedule_id": number(least=1), "repaired": number(), "left": number()})
+
+Repaired = data_of("repairDocument", _Repair)

@@ -14,11 +14,9 @@ from core.domain.flows import (
     MOST_DESCRIPTION,
     MOST_NAME,
     MOST_RUN_SECONDS,
-    Flow,
 )
 from core.domain.templates import Form, Hole, Part, Template
-from core.domain.versions import VersionStatus, VersionView
-from schemas.fields import Body, Flag, Text, microseconds
+from schemas.fields import Body, Flag, Text
 from schemas.moments import Moment
 from schemas.shapes import Number
 
@@ -68,58 +66,33 @@ SHOWN_FLOW = Template(
 )  # fmt: skip
 
 
-def render_flow(flow: Flow) -> dict[str, Any]:
-    return {
-        "id": flow.id,
-        "name": flow.name,
-        "description": flow.description,
-        "is_enabled": flow.enabled,
-        "flow_class": flow.flow_class,
-        "runner_url": flow.runner_url,
-        "flow_priority": flow.flow_priority,
-        "run_timeout_seconds": flow.run_timeout_seconds,
-        "revision": flow.revision,
-        "created_at": microseconds(flow.created_at),
-        "updated_at": microseconds(flow.updated_at),
-    }
-
-
-def render_version(version: VersionView) -> dict[str, Any]:
-    """`deployed_at` is since when, or from when on; `digest`, of the content, is in hexadecimal."""
-    return {
-        "id": version.id,
-        "flow_id": version.flow_id,
-        "flow_name": version.flow_name,
-        "flow_priority": version.flow_priority,
-        "iteration": version.iteration,
-        "name": version.name,
-        "status": version.status,
-        "is_deployed": version.status is VersionStatus.DEPLOYED,
-        "is_editable": version.status is VersionStatus.DRAFT,
-        "is_enabled": version.enabled,
-        "notes": version.notes,
-        "revision": version.revision,
-        "digest": version.digest.hex(),
-        "deployed_at": microseconds(version.deployed_at or version.deploy_at),
-        "last_deployed_at": microseconds(version.last_deployed_at),
-        "created_at": microseconds(version.created_at),
-        "updated_at": microseconds(version.updated_at),
-    }
-
+SHOWN_FLOW_VERSION = Template(
+    (
+        '{"id":', Hole("id", Form.VALUE), *_value("flow_id", "flow_id"), *_value("flow_name", "flow_name"),
+        *_value("flow_priority", "flow_priority"), *_value("iteration", "iteration"), *_value("name", "name"),
+        *_value("status", "status"), *_value("is_deployed", "is_deployed"), *_value("is_editable", "is_editable"),
+        *_value("is_enabled", "enabled"), *_value("notes", "notes"), *_value("revision", "revision"),
+        *_value("digest", "digest"), *_instant("deployed_at", "deployed_or_planned_at"),
+        *_instant("last_deployed_at", "last_deployed_at"), *_instant("created_at", "created_at"),
+        *_instant("updated_at", "updated_at"), "}",
+    )
+)  # fmt: skip
+"""A version without its content. `deployed_at` is since when, or from when on; `digest`, of the content, is in
+hexadecimal."""
 
 FLOW_FIELDS = (
     "id", "name", "description", "is_enabled", "flow_class", "runner_url", "flow_priority", "run_timeout_seconds",
     "revision", "created_at", "updated_at",
 )  # fmt: skip
-"""What render_flow shows."""
+"""What a flow shows."""
 
 VERSION_FIELDS = (
     "id", "flow_id", "flow_name", "flow_priority", "iteration", "name", "status", "is_deployed", "is_editable",
     "is_enabled", "notes", "revision", "digest", "deployed_at", "last_deployed_at", "created_at", "updated_at",
 )  # fmt: skip
-"""What render_version shows."""
+"""What a version shows."""
 
 
 def chosen(shown: dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
-    """Only these fields of a rendered thing; all of them where none are named."""
+    """Only these fields of a thing; all of them where none are named."""
     return {name: shown[name] for name in shown if name in fields} if fields else shown

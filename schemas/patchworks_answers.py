@@ -8,6 +8,8 @@ from marshmallow import fields
 
 from core.domain.flow_classes import FLOW_CLASSES
 from core.domain.flows import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from core.domain.schedules import CalendarWarning
+from core.domain.stored_schedules import OverlapPolicy
 from core.domain.versions import VersionStatus
 from schemas.answers import Fields, answer, dated, listed, number, one_of
 from schemas.native_answers import data_of, page_of
@@ -63,10 +65,64 @@ def _version() -> Fields:
     }
 
 
+_Schedule = answer(
+    "schedule",
+    {
+        "id": fields.Integer(),
+        "flow_version_id": fields.Integer(),
+        "cron_string": fields.String(),
+        "timezone": fields.String(),
+        "overlap_policy": one_of(*OverlapPolicy),
+        "catchup_window_seconds": number(),
+        "paused": fields.Boolean(),
+        "pause_reason": fields.String(allow_none=True),
+        "deployed_at": _nullable_date(),
+        "created_at": dated(),
+        "updated_at": dated(),
+    },
+)
+
+
+def _warnings() -> fields.Field[list[object]]:
+    return fields.List(one_of(*CalendarWarning))
+
+
+_DueInstant = answer(
+    "dueInstant",
+    {
+        "nominal": fields.String(),
+        "utc": dated(),
+        "local": fields.String(),
+        "offset": fields.String(),
+        "warnings": _warnings(),
+    },
+)
+
+_CalendarMeta = answer(
+    "calendarMeta",
+    {
+        "timezone": fields.String(),
+        "zone_data": fields.String(),
+        "from": dated(),
+        "until": dated(),
+        "complete": fields.Boolean(),
+        "warnings": _warnings(),
+    },
+)
+
 _Flow = answer("companyFlow", _flow())
 _Version = answer("companyFlowVersion", _version())
 
-_ChosenVersion = answer("chosenFlowVersion", {}, _version())
+_ChosenVersion = answer(
+    "chosenFlowVersion",
+    {},
+    {
+        **_version(),
+        "schedules": listed(_Schedule),
+        "schedules_count": number(),
+        "schedules_exists": fields.Boolean(),
+    },
+)
 _ChosenFlow = answer(
     "chosenFlow",
     {},
@@ -90,3 +146,7 @@ FlowVersion = data_of("companyFlowVersionDocument", _Version)
 ChosenFlowVersion = data_of("chosenFlowVersionDocument", _ChosenVersion)
 FlowVersions = page_of("companyFlowVersions", _ChosenVersion)
 Told = answer("told", {"message": fields.String()})
+Schedule = data_of("scheduleDocument", _Schedule)
+Schedules = page_of("schedules", _Schedule)
+ScheduleDeleted = answer("scheduleDeleted", {"message": fields.String()})
+SchedulePreview = answer("schedulePreview", {"data": listed(_DueInstant), "meta": fields.Nested(_CalendarMeta)})

@@ -17,10 +17,11 @@ from core.operations.deletions import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import open_database
 from service.calls import SERVICE, Service
+from service.endpoints import MOST_BODY, Endpoint
 from service.hashing import open_hashing
 from service.health import healthz, readyz
 from service.hints import open_hints
-from service.middleware import MOST_BODY, endpoint, error_boundary, extra_slashes
+from service.middleware import error_boundary, extra_slashes
 from service.openapi import DOCUMENTED
 from service.openapi import serve as serve_document
 from service.rates import open_rates, show_standing
@@ -64,7 +65,7 @@ def create_app(service: Service) -> web.Application:
     for dialect in DOCUMENTED:
         app.router.add_get(f"/openapi/{dialect.value}.json", serve_document(dialect))
     for route in sorted(ROUTES, key=lambda route: not route.claims):  # the router tries them one by one
-        app.router.add_route(route.method, route.path, endpoint(route))
+        app.router.add_route(route.method, route.path, Endpoint(route).handler)
     return app
 
 

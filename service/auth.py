@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from core.domain.access import Claim, Need, Principal
+from core.domain.access import Claim, Need, Principal, Role, Visitor
 from core.domain.bearer import is_login_token
 from core.domain.errors import Unauthenticated
 from core.operations.access import authenticate, digest_of
@@ -34,6 +34,15 @@ def claim_of(request: web.Request, service: Service, application_id: int, need: 
         raise Unauthenticated
     remote = address_of(request, service.settings.trusted_proxies)
     return Claim(digest_of(credential), application_id, need, remote)
+
+
+def visitor_of(request: web.Request, service: Service, need: Need, least: Role) -> Visitor | None:
+    """The same under /api/v1; None for a login token, whose bearer has to be recognised first."""
+    credential, bearer = _shown(request)
+    if bearer and is_login_token(credential):
+        return None
+    remote = address_of(request, service.settings.trusted_proxies)
+    return Visitor(need, least, remote, digest_of(credential), is_key=not bearer)
 
 
 def _shown(request: web.Request) -> tuple[str, bool]:

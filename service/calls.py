@@ -12,7 +12,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from core.domain.access import Claim, Principal
+from core.domain.access import Claim, Principal, Visitor
 from core.domain.documents import Document
 from core.domain.errors import PenstockError
 from core.domain.etags import Etag, parse_if_match
@@ -71,7 +71,7 @@ class Call:
     """
 
     service: Service
-    caller: Principal | Claim | None
+    caller: Principal | Claim | Visitor | None
     """None on a route that is open to everybody."""
     path: Mapping[str, str]
     query: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Call:
     @property
     def asker(self) -> Principal | Claim:
         """Either of the two below, for an operation that takes both."""
-        assert self.caller is not None, "this route is open to everybody"
+        assert isinstance(self.caller, (Principal, Claim)), "this route is open to everybody, or for visitors"
         return self.caller
 
     @property
@@ -100,6 +100,12 @@ class Call:
     def claim(self) -> Claim:
         """What the request shows of itself, for the operation to look up."""
         assert isinstance(self.caller, Claim), "this route admits before its operation, or everybody"
+        return self.caller
+
+    @property
+    def visitor(self) -> Visitor:
+        """Who asks, for the operation to settle."""
+        assert isinstance(self.caller, Visitor), "this route admits before its operation, or everybody"
         return self.caller
 
     @property

@@ -33,9 +33,9 @@ _TITLES = {
     Dialect.LOSANT: ("Penstock: flows and versions", "The part of Losant's API that Penstock serves."),
     Dialect.PATCHWORKS: (
         "Penstock: flows and their versions",
-        "The part of the Patchworks Core API that Penstock serves.",
+        "The part of the Patchworks Core API that Penstock serves, and how to log in.",
     ),
-    Dialect.NATIVE: ("Penstock: logging in, jobs and trash", "How to log in, and what neither vendor's API has."),
+    Dialect.NATIVE: ("Penstock: jobs and trash", "What neither vendor's API has."),
 }
 
 DOCUMENTED = tuple(_TITLES)

@@ -33,6 +33,7 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -59,8 +60,8 @@ class Dialect(Enum):
 
     @property
     def told_with(self) -> Dialect:
-        """The dialect whose OpenAPI document has its routes: whoever fetches a token goes on under /api/v1."""
-        return Dialect.NATIVE if self is Dialect.OAUTH else self
+        """The dialect whose OpenAPI document has its routes: whoever fetches a token goes on in Patchworks' words."""
+        return Dialect.PATCHWORKS if self is Dialect.OAUTH else self
 
     @property
     def internal(self) -> Answer:
@@ -82,8 +83,7 @@ _ENVELOPES: dict[Dialect, tuple[Answer, Callable[[PenstockError], Answer]]] = {
 class Route:
     """One operation. `need` is None where the operation itself decides what the caller may see.
 
-    `claims`: the statement that answers looks up the token as well, which spares what is asked most a round trip. Such
-    a request is not counted, and only tokens of applications open it.
+    `claims`: the statement that answers looks up a token or key as well, which spares what is asked most a round trip.
     """
 
     method: str
@@ -215,7 +215,7 @@ ROUTES: tuple[Route, ...] = (
         _writes("flowVersions.post"), 200, role=Role.MANAGER,
     ),
     Route(
-        "POST", "/fabric/api/login", patchworks_login.log_in_user, _N, None, 200, body=login_shapes.LoginPost,
+        "POST", "/fabric/api/login", patchworks_login.log_in_user, _P, None, 200, body=login_shapes.LoginPost,
         is_open=True,
     ),
     Route(
@@ -232,14 +232,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", "/api/v1/flows", patchworks_flows.list_flows, _P, _reads("flows.get"), 200, patchworks_lists.FlowsQuery,
-        role=Role.READ_ONLY,
+        claims=True, role=Role.READ_ONLY,
     ),
     Route(
         "POST", "/api/v1/flows", patchworks_flows.create_flow, _P, _writes("flows.post"), 200,
         body=patchworks_shapes.FlowPost, role=Role.MANAGER,
     ),
     Route(
-        "GET", _F, patchworks_flows.read_flow, _P, _reads("flow.get"), 200, patchworks_lists.FlowQuery,
+        "GET", _F, patchworks_flows.read_flow, _P, _reads("flow.get"), 200, patchworks_lists.FlowQuery, claims=True,
         role=Role.READ_ONLY,
     ),
     Route(
@@ -253,7 +253,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", _F, patchworks_flows.delete_flow, _P, _writes("flow.delete"), 200, role=Role.MANAGER),
     Route(
         "GET", f"{_F}/versions", patchworks_versions.list_versions, _P, _reads("flowVersions.get"), 200,
-        patchworks_lists.FlowVersionsQuery, role=Role.READ_ONLY,
+        patchworks_lists.FlowVersionsQuery, claims=True, role=Role.READ_ONLY,
     ),
     # What makes a Draft or deploys is a change of the flow to Losant, so a token needs the scope for that.
     Route(
@@ -262,7 +262,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{_F}/versions/{{version}}", patchworks_versions.read_version, _P, _reads("flowVersion.get"), 200,
-        patchworks_lists.FlowVersionQuery, role=Role.READ_ONLY,
+        patchworks_lists.FlowVersionQuery, claims=True, role=Role.READ_ONLY,
     ),
     Route(
         "PUT", f"{_F}/versions/{{version}}", patchworks_versions.change_version, _P, _writes("flow.patch"), 200,
@@ -290,6 +290,23 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "DELETE", f"{_C}/{{schedule}}", patchworks_schedules.delete_schedule, _P, _writes("flowVersion.patch"), 200,
+        role=Role.MANAGER,
+    ),
+    Route(
+        "GET", "/api/v1/flow-runs", native_ledger.list_runs, _N, _reads("flow.log"), 200, patchworks_lists.RunsQuery,
+        role=Role.READ_ONLY,
+    ),
+    Route("GET", _R, native_ledger.read_run, _N, _reads("flow.log"), 200, role=Role.READ_ONLY),
+    Route(
+        "GET", "/api/v1/schedules/{schedule}/gaps", native_ledger.list_gaps, _N, _reads("flow.log"), 200,
+        job_shapes.PageQuery, role=Role.READ_ONLY,
+    ),
+    Route(
+        "GET", "/api/v1/schedules/{schedule}/calendar", native_ledger.show_calendar, _N, _reads("flowVersion.get"), 200,
+        patchworks_lists.CalendarQuery, role=Role.READ_ONLY,
+    ),
+    Route(
+        "POST", "/api/v1/schedules/{schedule}/repair", native_ledger.repair_schedule, _N, _STARTS, 202,
         role=Role.MANAGER,
     ),
     Route(
@@ -325,5 +342,5 @@ def dialect_of(path: str) -> Dialect:
     return _DIALECTS.get(path.lstrip("/").partition("/")[0], Dialect.LOSANT)
 
 
-_DIALECTS = {"api": Dialect.NATIVE, "fabric": Dialect.NATIVE, "oauth": Dialect.OAUTH}
+_DIALECTS = {"api": Dialect.NATIVE, "fabric": Dialect.PATCHWORKS, "oauth": Dialect.OAUTH}
 """By the first segment of the path."""

@@ -36,6 +36,7 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -138,16 +139,18 @@ TOLD: dict[RouteHandler, Told] = {
         login_answers.Token,
         refuses=(Unauthenticated, UnsupportedGrant, InvalidScope),
     ),
-    patchworks_schedules.list_schedules: Told("Lists the schedules of a version", native_answers.Schedules),
+    patchworks_schedules.list_schedules: Told("Lists the schedules of a version", patchworks_answers.Schedules),
     patchworks_schedules.create_schedule: Told(
-        "Gives a version a schedule", native_answers.Schedule, gives=_TAG, refuses=(Conflict,)
+        "Gives a version a schedule", patchworks_answers.Schedule, gives=_TAG, refuses=(Conflict,)
     ),
-    patchworks_schedules.change_schedule: Told("Changes a schedule", native_answers.Schedule, reads=_GUARD, gives=_TAG),
+    patchworks_schedules.change_schedule: Told(
+        "Changes a schedule", patchworks_answers.Schedule, reads=_GUARD, gives=_TAG
+    ),
     patchworks_schedules.delete_schedule: Told(
-        "Deletes a schedule for good", native_answers.ScheduleDeleted, reads=_GUARD
+        "Deletes a schedule for good", patchworks_answers.ScheduleDeleted, reads=_GUARD
     ),
     patchworks_schedules.preview_schedule: Told(
-        "Shows when something with these rules would be due", native_answers.SchedulePreview
+        "Shows when something with these rules would be due", patchworks_answers.SchedulePreview
     ),
     patchworks_flows.list_flows: Told("Lists the flows of a company", patchworks_answers.Flows, refuses=(NotAllowed,)),
     patchworks_flows.create_flow: Told("Creates a flow", patchworks_answers.Flow, gives=_TAG),
@@ -187,6 +190,11 @@ TOLD: dict[RouteHandler, Told] = {
         gives=_TAG,
         refuses=(Conflict, VersionProtected),
     ),
+    native_ledger.list_runs: Told("Lists runs, the latest instant first", native_answers.Runs, refuses=(NotAllowed,)),
+    native_ledger.read_run: Told("Reads a run", native_answers.Run),
+    native_ledger.list_gaps: Told("Lists the instants of a schedule that have no run", native_answers.Gaps),
+    native_ledger.show_calendar: Told("Shows when a schedule is due", patchworks_answers.SchedulePreview),
+    native_ledger.repair_schedule: Told("Runs what a schedule has missed", native_answers.Repaired),
     native_starts.start_flow: Told(
         "Starts the deployed version of a flow", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
     ),

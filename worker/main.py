@@ -30,8 +30,8 @@ from worker.transport import ARQ_SECONDS, FUNCTION, connect, connect_listener, p
 from worker.wakeup import Wakeup, hint_from_redis
 
 CONCURRENCY = {"bulk": 4, "outbound": 16, "dispatch": 32}
-"""Jobs of one queue at once in one process. Bulk jobs keep PostgreSQL busy; letters mostly wait for others; dispatch jobs
-wait for runners, one that has a single run as long as one that has a hundred."""
+"""Jobs of one queue at once in one process. Bulk jobs keep PostgreSQL busy; letters mostly wait for others; dispatch
+jobs wait for runners, one that has a single run as long as one that has a hundred."""
 
 READ_LIMIT = 1_000
 """Ids one look into a queue reads. arq counts those in progress elsewhere too, so it must exceed what a whole fleet
@@ -46,8 +46,8 @@ KEEP_SECONDS = 1.0
 request does not meet the end of one."""
 
 CONNECTIONS = 16
-"""Database connections of one worker: four for bulk jobs, which keep theirs; letters and dispatch jobs share the others,
-since they hold one for some milliseconds at a time."""
+"""Database connections of one worker: four for bulk jobs, which keep theirs; letters and dispatch jobs share the
+others, since they hold one for some milliseconds at a time."""
 
 _log = structlog.get_logger()
 

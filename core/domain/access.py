@@ -116,6 +116,50 @@ class Claim:
     remote: str | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Visitor:
+    """Whoever asks under /api/v1 for what one statement answers, and what that takes.
+
+    That statement looks up what was shown, unless somebody was recognised before (`principal`). Not frozen: once it is
+    known who it is, that stands here.
+    """
+
+    need: Need
+    least: Role
+    remote: str | None
+    digest: bytes | None = None
+    is_key: bool = False
+    principal: Principal | None = None
+    unnoted: bool = False
+    """Whether it is a key whose use is to be noted."""
+
+    @property
+    def shown(self) -> tuple[bytes | None, bool, int | None, int | None]:
+        """What the statement takes: a digest and whether it is a key's, else a company and perhaps an application."""
+        if self.principal is None:
+            return self.digest, self.is_key, None, None
+        return None, False, self.principal.company_id, self.principal.application_id
+
+    @property
+    def known(self) -> Principal:
+        """Who it is, once that is known."""
+        assert self.principal is not None, "nobody has settled who asks"
+        return self.principal
+
+    def require(self, principal: Principal) -> None:
+        """Raises Forbidden for whoever may not do this."""
+        require(principal, self.need, self.least)
+
+
+def require(principal: Principal, need: Need | None, least: Role | None) -> None:
+    """Raises Forbidden for a role below the least one; for whoever has none, unless a scope admits what is needed."""
+    if principal.role is not None:
+        assert least is not None, "a route that lets people in says whom"
+        require_role(principal, least)
+    elif need and not admits(principal.scopes, need):
+        raise Forbidden
+
+
 def require_role(principal: Principal, least: Role) -> None:
     """Raises Forbidden, naming both, for whoever has another role than this one and those that include it."""
     assert principal.role is not None, "a token without a role is judged by its scopes"

@@ -86,6 +86,10 @@ class Reason(StrEnum):
     """It waited for an earlier run to end when its schedule was deleted."""
 
 
+GAP_REASONS = (Reason.MISSED, Reason.PAUSED, Reason.DISABLED, Reason.FIRING_PAUSED)
+"""Why instants in a row can have no run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """The record of a run. Times are aware and in UTC.

@@ -62,31 +62,6 @@ class Version:
     updated_by_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class VersionView:
-    """A version without its content, which can have megabytes, and what it shows of its flow.
-
-    `deploy_at` is when it shall be deployed, `deployed_at` since when it is.
-    """
-
-    id: int
-    flow_id: int
-    iteration: int
-    name: str | None
-    status: VersionStatus
-    enabled: bool
-    notes: str | None
-    digest: bytes
-    revision: int
-    deploy_at: datetime | None
-    deployed_at: datetime | None
-    last_deployed_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-    flow_name: str
-    flow_priority: int
-
-
 NOW_SECONDS = 2.0
 """A deploy that is asked for so far ahead is one for now: clocks of callers differ from ours by as much."""
 

@@ -16,6 +16,7 @@ from core.domain.access import (
     ActorType,
     Claim,
     Principal,
+    Visitor,
     admits,
     credential_digest,
     new_credential,
@@ -52,35 +53,39 @@ def digest_of(credential: str) -> bytes:
 async def authenticate(database: Database, credential: str, *, bearer: bool, remote: str | None) -> Principal:
     """Who sent this token (`bearer`) or raw API key. Raises Unauthenticated for whatever opens nothing."""
     digest = digest_of(credential)
-    if not bearer:
-        return await _authenticate_key(database, digest, remote)
     async with database.connection() as connection:
-        row = await tokens.find_token(connection, digest)
+        row = await tokens.find_caller(connection, digest, is_key=not bearer)
     if row is None:
         raise Unauthenticated
-    return _token_principal(row, remote)
+    principal = _principal(row, remote, is_key=not bearer)
+    if row["unnoted"]:
+        await note_key_use(database, principal)
+    return principal
 
 
-async def _authenticate_key(database: Database, digest: bytes, remote: str | None) -> Principal:
-    """Notes the use of the key, which costs one request a minute and key a small write and its commit."""
+def settle(visitor: Visitor, row: Record | None) -> Principal:
+    """Who the row of the statement that looked up a visitor says it is, and that it may do this.
 
-    async def work(connection: Connection) -> Record | None:
-        row = await tokens.find_key(connection, digest)
-        if row is not None and row["unnoted"]:
-            await tokens.note_key_use(connection, row["company_id"], row["id"])
-        return row
+    Raises Unauthenticated for what opens nothing, and Forbidden.
+    """
+    if visitor.principal is None:
+        if row is None:
+            raise Unauthenticated
+        visitor.principal = _principal(row, visitor.remote, is_key=visitor.is_key)
+        visitor.unnoted = row["unnoted"]
+    visitor.require(visitor.principal)
+    return visitor.principal
 
-    row = await database.statement(work)
-    if row is None:
-        raise Unauthenticated
-    return Principal(
-        row["company_id"],
-        ActorType.API_KEY,
-        row["id"],
-        remote=remote,
-        role=KEY_ROLE,
-        rate_limit=row["rate_limit"],
-    )
+
+async def note_key_use(database: Database, principal: Principal) -> None:
+    """Notes that a key was just used, which costs one request a minute and key a small write and its commit."""
+    assert principal.actor_id is not None, "a key has a number"
+    key_id = principal.actor_id
+
+    async def work(connection: Connection) -> None:
+        await tokens.note_key_use(connection, principal.company_id, key_id)
+
+    await database.statement(work)
 
 
 def admit(claim: Claim, row: Record | None) -> Record:
@@ -100,14 +105,24 @@ def admit(claim: Claim, row: Record | None) -> Record:
 
 async def admitted(connection: Connection, claim: Claim) -> Principal:
     """Who shows this claim, for an operation of several statements. Raises what `admit` raises."""
-    return _token_principal(admit(claim, await tokens.find_token(connection, claim.digest)), claim.remote)
+    row = admit(claim, await tokens.find_caller(connection, claim.digest, is_key=False))
+    return _principal(row, claim.remote, is_key=False)
 
 
-def _token_principal(row: Record, remote: str | None) -> Principal:
+def _principal(row: Record, remote: str | None, *, is_key: bool) -> Principal:
+    if is_key:
+        return Principal(
+            row["company_id"],
+            ActorType.API_KEY,
+            row["caller_id"],
+            remote=remote,
+            role=KEY_ROLE,
+            rate_limit=row["rate_limit"],
+        )
     return Principal(
         row["company_id"],
         ActorType.API_TOKEN,
-        row["id"],
+        row["caller_id"],
         application_id=row["application_id"],
         scopes=frozenset(row["scopes"]),
         remote=remote,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from core.domain.access import Principal
+from core.domain.access import Principal, Visitor
 from core.domain.errors import NotFound
-from core.domain.flows import Flow, Running
+from core.domain.flows import Running
 from core.domain.listings import Listing
 from core.domain.templates import Template
-from core.domain.versions import VersionView
+from core.operations.access import settle
 from core.operations.flows import FLOW_UNKNOWN, create_flow
-from core.operations.shown import Shown
+from core.operations.shown import Page, Shown
 from core.store import applications, flows, version_views
 from core.store.database import Connection, Database
 
@@ -30,66 +30,56 @@ class Along:
     versions: bool = False
     latest: bool = False
     deployed: bool = False
-    versions_count: bool = False
-    versions_exist: bool = False
-
-    @property
-    def relates(self) -> bool:
-        """Whether whole versions are wanted."""
-        return self.versions or self.latest or self.deployed
-
-
-NOTHING = Along()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A flow, and what came along: None or nothing where it was not asked for, or where there is none."""
-
-    flow: Flow
-    versions_count: int | None = None
-    has_versions: bool | None = None
-    versions: Sequence[VersionView] = ()
-    latest: VersionView | None = None
-    deployed: VersionView | None = None
+    counted: bool = False
+    existing: bool = False
+    """Whether there are any, and whether one is deployed."""
 
 
 @dataclass(slots=True)
-class _Related:
-    """The versions of one flow by the relation that they are asked for."""
+class Related:
+    """What of its versions came along with a flow; empty, or None, where it was not asked for or there is none."""
 
-    versions: list[VersionView] = field(default_factory=list)
-    latest: list[VersionView] = field(default_factory=list)
-    deployed: list[VersionView] = field(default_factory=list)
+    versions: list[bytes] = field(default_factory=list)
+    latest: list[bytes] = field(default_factory=list)
+    deployed: list[bytes] = field(default_factory=list)
+    """One at most, like `latest`."""
+    count: int | None = None
+    exists: bool | None = None
+    is_deployed: bool | None = None
 
 
-async def list_company_flows(
-    principal: Principal, database: Database, listing: Listing, along: Along = NOTHING
-) -> tuple[list[Entry], int]:
-    """A page of the flows the caller can see, and how many there are in all: two statements, and a third for the count
-    of what does not fit on the page."""
+async def show_company_flow(visitor: Visitor, database: Database, flow_id: int, template: Template) -> Shown:
+    """One flow the caller can see. Raises what `settle` raises, and NotFound."""
     async with database.connection() as connection:
-        found, total = await flows.list_of_company(
-            connection,
-            principal.company_id,
-            principal.application_id,
-            listing,
-            counted=along.versions_count,
-            existing=along.versions_exist,
-        )
-        entries = [Entry(one.flow, one.versions_count, one.has_versions) for one in found]
-        if not along.relates or not entries:
-            return entries, total
-        related = await _related(connection, principal, [entry.flow.id for entry in entries], along)
-    return [_with(entry, related) for entry in entries], total
-
-
-async def read_company_flow(principal: Principal, database: Database, flow_id: int, along: Along = NOTHING) -> Entry:
-    """One flow the caller can see. Raises NotFound."""
-    entries, _ = await list_company_flows(principal, database, Listing(1, 0, {"id": [flow_id]}), along)
-    if not entries:
+        row = await flows.show_of_company(connection, visitor, flow_id, template)
+    settle(visitor, row)
+    if row is None or row["revision"] is None:
         raise NotFound(FLOW_UNKNOWN)
-    return entries[0]
+    return Shown.of(row)
+
+
+async def show_company_flows(visitor: Visitor, database: Database, listing: Listing, template: Template) -> Page:
+    """A page of the flows the caller can see. Raises what `settle` raises."""
+    async with database.connection() as connection:
+        row = await flows.show_page_of_company(connection, visitor, listing, template)
+    settle(visitor, row)
+    return Page.of(row)
+
+
+async def show_related(
+    principal: Principal, database: Database, flow_ids: Sequence[int], along: Along, template: Template
+) -> Mapping[int, Related]:
+    """What is to come along with each of these flows of the caller's company: at most two statements for all of them.
+
+    Versions are in the words of the template.
+    """
+    related = {flow_id: Related() for flow_id in flow_ids}
+    async with database.connection() as connection:
+        if along.versions or along.latest or along.deployed:
+            await _add_versions(connection, principal, related, along, template)
+        if along.counted or along.existing:
+            await _add_counts(connection, principal, related, along)
+    return related
 
 
 async def create_company_flow(
@@ -121,28 +111,26 @@ async def create_company_flow(
     )
 
 
-async def _related(
-    connection: Connection, principal: Principal, flow_ids: Sequence[int], along: Along
-) -> Mapping[int, _Related]:
-    rows = await version_views.list_related(
+async def _add_versions(
+    connection: Connection, principal: Principal, related: Mapping[int, Related], along: Along, template: Template
+) -> None:
+    rows = await version_views.show_related(
         connection,
         principal.company_id,
-        flow_ids,
+        [*related],
+        template,
         versions=MOST_RELATED if along.versions else 0,
         latest=along.latest,
         deployed=along.deployed,
     )
-    related = {flow_id: _Related() for flow_id in flow_ids}
-    for relation, view in rows:
-        getattr(related[view.flow_id], relation).append(view)
-    return related
+    for row in rows:
+        getattr(related[row["flow_id"]], row["relation"]).append(row["shown"])
 
 
-def _with(entry: Entry, related: Mapping[int, _Related]) -> Entry:
-    of_flow = related[entry.flow.id]
-    return replace(
-        entry,
-        versions=of_flow.versions,
-        latest=next(iter(of_flow.latest), None),
-        deployed=next(iter(of_flow.deployed), None),
-    )
+async def _add_counts(
+    connection: Connection, principal: Principal, related: Mapping[int, Related], along: Along
+) -> None:
+    rows = await version_views.count_related(connection, principal.company_id, [*related], counted=along.counted)
+    for row in rows:
+        of_flow = related[row["flow_id"]]
+        of_flow.count, of_flow.exists, of_flow.is_deployed = row["versions"], row["has_versions"], row["has_deployed"]

@@ -55,7 +55,7 @@ async def end_runs(connection: Connection, endings: Sequence[Ending], firing: Fi
         for one in endings if one.run_id in active
     ])  # fmt: skip
     await _count_ended(connection, list(active.values()))
-    await _promote(connection, firing, sorted({run.schedule_id for run in active.values() if run.schedule_id}))
+    await promote(connection, firing, sorted({run.schedule_id for run in active.values() if run.schedule_id}))
     return set(active)
 
 
@@ -91,7 +91,7 @@ async def _count_ended(connection: Connection, ended: Sequence[ActiveRun]) -> No
         await schedule_states.count_ended(connection, counts)
 
 
-async def _promote(connection: Connection, firing: Firing, schedule_ids: Sequence[int]) -> None:
+async def promote(connection: Connection, firing: Firing, schedule_ids: Sequence[int]) -> None:
     """Whatever waited for the last active run of its schedule begins."""
     if not schedule_ids:
         return

@@ -229,9 +229,10 @@ class Deploys:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Until when a flow is accounted for, and its schedules and timers that were live then, locked."""
+    """Until when a flow is accounted for, and its schedules and timers that were live then, locked. Where none was live
+    and nothing was planned, it does not matter when: `at` is None."""
 
-    at: datetime
+    at: datetime | None
     live: frozenset[int]
 
 
@@ -245,11 +246,13 @@ async def settle(
     the change is itself one of what is deployed.
     """
     locked = await schedule_states.lock_live(connection, company_id, flow_id)
+    if not locked:
+        return Settled(deploys.at if deploys else None, frozenset())
     now = await firing.read_clock(connection)
     planned = await schedule_states.read_plan(connection, company_id, flow_id) if deploys is None else deploys.at
     until = min(now, planned or now)
     for _ in range(MOST_CATCHUP):
-        if not locked or (await _account_for(connection, firing, locked, now, until)).claimed == 0:
+        if (await _account_for(connection, firing, locked, now, until)).claimed == 0:
             break
     return Settled(until, frozenset(locked))
 
@@ -274,15 +277,17 @@ async def accounted(
     yield
     if (content or deploys) and (unread := await timers.replace(connection, company_id, flow_id)):
         _log.warning("A deployed version has timers that mean nothing and do not fire.", flow=flow_id, keys=unread)
-    await renew(connection, company_id, flow_id, settled)
+    await renew(connection, company_id, flow_id, settled, firing)
 
 
-async def renew(connection: Connection, company_id: int, flow_id: int, settled: Settled) -> None:
+async def renew(
+    connection: Connection, company_id: int, flow_id: int, settled: Settled, firing: Firing = USUAL
+) -> None:
     """Makes live what is to be live after the change, and silent what is not: instants later than `settled` count."""
-    now = settled.at
     wanted = await schedule_states.list_wanted(connection, company_id, flow_id)
     if gone := settled.live - {one.schedule_id for one in wanted}:
         await schedule_states.silence(connection, sorted(gone))
     if wanted:
+        now = settled.at or await firing.read_clock(connection)
         first = [(one, one.dues.following(max(now, one.deployed_at or now))) for one in wanted]
         await schedule_states.enliven(connection, company_id, flow_id, first, now)

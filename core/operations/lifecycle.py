@@ -10,21 +10,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.domain.access import ActorType, Principal
+from core.domain.access import ActorType, Principal, Visitor
 from core.domain.contents import empty_develop
 from core.domain.errors import Conflict, Invalid, NotFound, VersionProtected
 from core.domain.etags import ANY, Etag
 from core.domain.listings import Listing
+from core.domain.templates import Template
 from core.domain.versions import (
     MOST_AHEAD_SECONDS,
     NOW_SECONDS,
     Content,
     Version,
     VersionStatus,
-    VersionView,
 )
 from core.operations import transitions
+from core.operations.access import settle
 from core.operations.flows import FLOW_UNKNOWN
+from core.operations.shown import Page, Shown
 from core.operations.versions import VERSION_UNKNOWN
 from core.store import audit_events, flow_versions, flows, version_views
 from core.store.database import Connection, Database
@@ -40,37 +42,39 @@ class Carried:
     late_seconds: float
 
 
-async def list_flow_versions(
-    principal: Principal, database: Database, flow_id: int, listing: Listing
-) -> tuple[list[VersionView], int]:
-    """A page of a flow's versions, the Draft among them, and how many there are in all. Raises NotFound."""
+async def show_flow_versions(
+    visitor: Visitor, database: Database, flow_id: int, listing: Listing, template: Template
+) -> Page:
+    """A page of a flow's versions, the Draft among them. Raises what `settle` raises, and NotFound."""
     async with database.connection() as connection:
-        found = await version_views.list_page(
-            connection, principal.company_id, flow_id, principal.application_id, listing
-        )
-        if not found[1] and not await flows.is_visible(
-            connection, principal.company_id, flow_id, principal.application_id
-        ):
-            raise NotFound(FLOW_UNKNOWN)
-        return found
+        row = await version_views.show_page(connection, visitor, flow_id, listing, template)
+    settle(visitor, row)
+    if row is None or row["found"] is None:
+        raise NotFound(FLOW_UNKNOWN)
+    return Page.of(row)
 
 
-async def read_flow_version(principal: Principal, database: Database, flow_id: int, version_id: int) -> VersionView:
-    """Raises NotFound, which is the same for an unknown flow and for a flow without such a version."""
+async def show_flow_version(
+    visitor: Visitor, database: Database, flow_id: int, version_id: int, template: Template
+) -> Shown:
+    """Raises what `settle` raises, and NotFound, the same for an unknown flow and for one without such a version."""
     async with database.connection() as connection:
-        return await _read(connection, principal, flow_id, version_id)
+        row = await version_views.show(connection, visitor, flow_id, version_id, template)
+    settle(visitor, row)
+    if row is None or row["revision"] is None:
+        raise NotFound(VERSION_UNKNOWN)
+    return Shown.of(row)
 
 
-async def create_draft(principal: Principal, database: Database, flow_id: int) -> VersionView:
+async def create_draft(principal: Principal, database: Database, flow_id: int, template: Template) -> Shown:
     """A Draft without content. Raises NotFound, and Conflict where there is a Draft."""
 
-    async def work(connection: Connection) -> VersionView:
+    async def work(connection: Connection) -> Shown:
         flow = await _lock_flow(connection, principal, flow_id)
         if await flow_versions.lock_draft(connection, principal.company_id, flow_id) is not None:
             raise Conflict("This flow already has a draft.")
         draft = await transitions.start_draft(connection, principal, flow.id, empty_develop())
-        await flows.touch(connection, principal, flow_id)
-        return await _read(connection, principal, flow_id, draft.id)
+        return await _show_touched(connection, principal, flow_id, draft.id, template)
 
     return await database.transaction(work)
 
@@ -81,31 +85,50 @@ async def set_deployment(
     flow_id: int,
     version_id: int,
     at: datetime | None,
+    template: Template,
     *,
     etag: Etag = ANY,
-) -> VersionView:
+) -> Shown:
     """Deploys a version if `at` has come, or nearly; plans its deploy for `at` otherwise; with None it undeploys it, or
     takes back what was planned. What is so already stays as it is.
 
     Raises NotFound, PreconditionFailed, Invalid for an instant too far ahead, and what `deploy` and `plan` raise.
     """
 
-    async def change(connection: Connection, flow: LockedFlow, version: Version) -> bool:
+    async def change(connection: Connection, flow: LockedFlow, version: Version, ahead: float) -> bool:
         if at is None:
             return await _withdraw(connection, principal, version)
-        ahead = await flow_versions.seconds_until(connection, at)
         if ahead <= NOW_SECONDS:
             return await transitions.deploy(connection, principal, flow, version) is not None
         if ahead > MOST_AHEAD_SECONDS:
             raise Invalid(f"must be at most {MOST_AHEAD_SECONDS / 86_400:.0f} days ahead", "deployed_at")
         return await transitions.plan(connection, principal, flow, version, at)
 
-    async def work(connection: Connection) -> VersionView:
-        flow, version = await _lock(connection, principal, flow_id, version_id)
+    async def work(connection: Connection) -> Shown:
+        flow, version, ahead = await _lock_at(connection, principal, flow_id, version_id, at)
         etag.require(version.revision)
-        if await change(connection, flow, version):
-            await flows.touch(connection, principal, flow_id)
-        return await _read(connection, principal, flow_id, version_id)
+        if await change(connection, flow, version, ahead):
+            return await _show_touched(connection, principal, flow_id, version_id, template)
+        return await _show(connection, principal, version_id, template)
+
+    return await database.transaction(work)
+
+
+async def keep_deployment(
+    principal: Principal,
+    database: Database,
+    flow_id: int,
+    version_id: int,
+    template: Template,
+    *,
+    etag: Etag = ANY,
+) -> Shown:
+    """A version as it stands, for whoever asks for a change and says none. Raises NotFound, PreconditionFailed."""
+
+    async def work(connection: Connection) -> Shown:
+        _, version = await _lock(connection, principal, flow_id, version_id)
+        etag.require(version.revision)
+        return await _show(connection, principal, version_id, template)
 
     return await database.transaction(work)
 
@@ -115,17 +138,18 @@ async def copy_version(
     database: Database,
     flow_id: int,
     version_id: int,
+    template: Template,
     *,
     keep: timedelta,
     etag: Etag = ANY,
-) -> VersionView:
+) -> Shown:
     """A new Draft with the content and the schedules of a version. A Draft that is there goes to the trash for `keep`.
 
     Raises NotFound, PreconditionFailed, Conflict for a Draft, and VersionProtected where the Draft is about to be
     deployed.
     """
 
-    async def work(connection: Connection) -> VersionView:
+    async def work(connection: Connection) -> Shown:
         flow, version = await _lock(connection, principal, flow_id, version_id)
         etag.require(version.revision)
         if version.status is VersionStatus.DRAFT:
@@ -135,8 +159,7 @@ async def copy_version(
         draft = await transitions.start_draft(connection, principal, flow.id, content, scheduled_like=version.id)
         details = {"draft": draft.id}
         await audit_events.record(connection, principal, "version.copy", ("version", version.id), details=details)
-        await flows.touch(connection, principal, flow_id)
-        return await _read(connection, principal, flow_id, draft.id)
+        return await _show_touched(connection, principal, flow_id, draft.id, template)
 
     return await database.transaction(work)
 
@@ -195,10 +218,10 @@ def _carrying(due: Due) -> Callable[[Connection], Awaitable[Carried | None]]:
         flow = await flows.lock(connection, due.company_id, None, due.flow_id)
         if flow is None:
             return None
-        version = await flow_versions.lock_any(connection, due.company_id, due.flow_id, due.version_id)
-        if version is None or version.deploy_at != due.deploy_at:
+        found = await flow_versions.lock_any(connection, due.company_id, due.flow_id, due.version_id, due.deploy_at)
+        if found is None or found[0].deploy_at != due.deploy_at:
             return None
-        late = -await flow_versions.seconds_until(connection, due.deploy_at)
+        version, late = found[0], -found[1]
         details = {"planned_for": due.deploy_at.isoformat(), "late_ms": round(late * 1000)}
         await transitions.deploy(connection, principal, flow, version, details, planned_for=due.deploy_at)
         await flows.touch(connection, principal, flow.id)
@@ -234,15 +257,27 @@ async def _lock_flow(connection: Connection, principal: Principal, flow_id: int)
 async def _lock(
     connection: Connection, principal: Principal, flow_id: int, version_id: int
 ) -> tuple[LockedFlow, Version]:
-    flow = await _lock_flow(connection, principal, flow_id)
-    version = await flow_versions.lock_any(connection, principal.company_id, flow_id, version_id)
-    if version is None:
-        raise NotFound(VERSION_UNKNOWN)
+    flow, version, _ = await _lock_at(connection, principal, flow_id, version_id, None)
     return flow, version
 
 
-async def _read(connection: Connection, principal: Principal, flow_id: int, version_id: int) -> VersionView:
-    view = await version_views.read(connection, principal.company_id, flow_id, version_id, principal.application_id)
-    if view is None:
+async def _lock_at(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, at: datetime | None
+) -> tuple[LockedFlow, Version, float]:
+    """With how many seconds ahead `at` is."""
+    flow = await _lock_flow(connection, principal, flow_id)
+    found = await flow_versions.lock_any(connection, principal.company_id, flow_id, version_id, at)
+    if found is None:
         raise NotFound(VERSION_UNKNOWN)
-    return view
+    return flow, *found
+
+
+async def _show_touched(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, template: Template
+) -> Shown:
+    """After a change of what is read with the flow."""
+    return Shown.of(await flow_versions.show_touched(connection, principal, flow_id, version_id, template))
+
+
+async def _show(connection: Connection, principal: Principal, version_id: int, template: Template) -> Shown:
+    return Shown.of(await flow_versions.show_changed(connection, principal.company_id, version_id, template))

@@ -6,12 +6,12 @@ A change locks the flow first, like any change of what belongs to it, so a versi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.domain.access import Principal
-from core.domain.errors import Conflict, NotFound
+from core.domain.errors import Conflict, Invalid, NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.schedules import Calendar, check_schedule, timetable
 from core.domain.stored_schedules import MOST_SCHEDULES, PREVIEW_DAYS, UTC_NAME, Rules, StoredSchedule
@@ -25,6 +25,9 @@ from core.store.schedules import Place
 
 SCHEDULE_UNKNOWN = "Schedule was not found"
 
+MOST_ALONG = 1_000
+"""Schedules that come along with a page of versions: some 400 kB. A hundred versions could have ten thousand."""
+
 _ANY_CRON = "* * * * *"
 
 
@@ -35,6 +38,20 @@ async def list_schedules(
     async with database.connection() as connection:
         place = await _find(connection, principal, version_id)
         return await store.list_page(connection, place, limit=limit, offset=offset)
+
+
+async def list_schedules_along(
+    principal: Principal, database: Database, version_ids: Sequence[int]
+) -> Mapping[int, Sequence[StoredSchedule]]:
+    """The schedules of each of these versions of the company, oldest first. Raises Invalid for more than MOST_ALONG."""
+    async with database.connection() as connection:
+        found = await store.list_of_versions(connection, principal.company_id, version_ids, MOST_ALONG + 1)
+    if len(found) > MOST_ALONG:
+        raise Invalid(f"would bring along more than {MOST_ALONG:,} schedules; ask for fewer versions", "include")
+    along: dict[int, list[StoredSchedule]] = {version_id: [] for version_id in version_ids}
+    for schedule in found:
+        along[schedule.flow_version_id].append(schedule)
+    return along
 
 
 async def create_schedule(

@@ -15,7 +15,7 @@ from core.domain.errors import Conflict
 from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.versions import Content, Version, VersionStatus, deployed_name
 from core.operations.firing import Deploys, accounted
-from core.store import audit_events, flow_versions, flows, schedules
+from core.store import audit_events, flow_versions, schedules
 from core.store.database import Connection
 from core.store.flow_versions import Promoted
 from core.store.flows import LockedFlow
@@ -43,11 +43,8 @@ async def deploy(
     require_deployable(flow)
     name = await _name_of_draft(connection, version) if version.status is VersionStatus.DRAFT else None
     async with accounted(connection, principal.company_id, flow.id, deploys=Deploys(planned_for)):
-        await _withdraw(connection, principal, flow.id, but=version.id)
-        promoted = await flow_versions.promote(connection, principal, version.id, name)
-    await audit_events.record(
-        connection, principal, "version.deploy", ("version", version.id), after=promoted.digest, details=details
-    )
+        await flow_versions.release(connection, principal, flow.id, but=version.id)
+        promoted = await flow_versions.promote(connection, principal, version.id, name, details)
     if version.status is VersionStatus.DRAFT:
         content = Content(version.body, version.digest)
         await start_draft(connection, principal, flow.id, content, scheduled_like=version.id)
@@ -58,17 +55,7 @@ async def undeploy(connection: Connection, principal: Principal, flow_id: int, *
     """Makes a locked flow's deployed version inactive and takes back its pending deploy, but for that of the version
     `but`; whether there was any of the two."""
     async with accounted(connection, principal.company_id, flow_id, deploys=Deploys()):
-        return await _withdraw(connection, principal, flow_id, but=but)
-
-
-async def _withdraw(connection: Connection, principal: Principal, flow_id: int, *, but: int) -> bool:
-    demoted = await flow_versions.demote(connection, principal, flow_id)
-    if demoted is not None:
-        await audit_events.record(
-            connection, principal, "version.undeploy", ("version", demoted.id), before=demoted.digest
-        )
-    cancelled = await cancel_pending(connection, principal, flow_id, but=but)
-    return demoted is not None or cancelled
+        return await flow_versions.release(connection, principal, flow_id, but=but)
 
 
 async def cancel_pending(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> bool:
@@ -107,11 +94,9 @@ async def start_draft(
     scheduled_like: int | None = None,
 ) -> Version:
     """The Draft of a locked flow that has none; with a copy of each schedule of the flow's version `scheduled_like`."""
-    iteration = await flows.take_iteration(connection, flow_id)
-    draft = await flow_versions.insert_draft(connection, principal, flow_id, iteration, content)
+    draft = await flow_versions.insert_draft(connection, principal, flow_id, content)
     if scheduled_like is not None:
         await schedules.copy_schedules(connection, principal, scheduled_like, draft.id)
-    await audit_events.record(connection, principal, "draft.create", ("version", draft.id), after=draft.digest)
     return draft
 
 

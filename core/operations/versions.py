@@ -80,8 +80,7 @@ async def create_or_replace_version(
         check_class(_outline(new), flow.flow_class)
         async with accounted(connection, principal.company_id, flow_id, content=True):
             version = await _replace(connection, principal, old, new, keep)
-        shown = await store.show_changed(connection, principal.company_id, version.id, template)
-        return Shown(version.id, shown, version.revision)
+        return Shown.of(await store.show_changed(connection, principal.company_id, version.id, template))
 
     return await database.transaction(work)
 
@@ -146,10 +145,9 @@ async def change_version(
         version = await _lock(connection, principal, application_id, flow_id, segment)
         etag.require(version.revision)
         async with accounted(connection, principal.company_id, flow_id):
-            revision = await store.patch(connection, principal, version.id, change)
+            await store.patch(connection, principal, version.id, change)
         await audit_events.record(connection, principal, "version.change", ("version", version.id))
-        shown = await store.show_changed(connection, principal.company_id, version.id, template)
-        return Shown(version.id, shown, revision)
+        return Shown.of(await store.show_changed(connection, principal.company_id, version.id, template))
 
     return await database.transaction(work)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import asyncpg
+import orjson
 
 from core.domain.access import ActorType, Claim, Principal, admitting
 from core.domain.flows import Flow
@@ -27,6 +28,7 @@ _INSERT_DRAFT = query("flow_versions.insert_draft")
 _SHOW_BY_ID = query("flow_versions.show_version_by_id")
 _SHOW_BY_NAME = query("flow_versions.show_version_by_name")
 _SHOW_CHANGED = query("flow_versions.show_changed_version")
+_SHOW_TOUCHED = query("flow_versions.show_touched_version")
 _SHOW_PAGE = query("flow_versions.show_versions")
 _LOCK_BY_ID = query("flow_versions.lock_version_by_id")
 _LOCK_BY_NAME = query("flow_versions.lock_version_by_name")
@@ -34,12 +36,11 @@ _LOCK_ANY = query("flow_versions.lock_any_version")
 _LOCK_DRAFT = query("flow_versions.lock_draft")
 _READ_LOCKED = query("flow_versions.read_locked_version")
 _REPLACE = query("flow_versions.replace_version")
-_DEMOTE = query("flow_versions.demote_deployed")
+_RELEASE = query("flow_versions.release_deployed")
 _PROMOTE = query("flow_versions.promote_version")
 _NAMES_BEGINNING = query("flow_versions.names_beginning")
 _PLAN = query("flow_versions.plan_deploy")
 _CANCEL_PENDING = query("flow_versions.cancel_pending")
-_SECONDS_UNTIL = query("flow_versions.seconds_until")
 _DISCARD_DRAFT = query("flow_versions.discard_draft")
 _DELETE = query("flow_versions.delete_version")
 _KEEP_REPLACED = query("flow_versions.keep_replaced")
@@ -53,6 +54,14 @@ _SHOW_NAMESAKES = query("flow_versions.show_namesakes")
 COLUMNS = {
     "id": "v.id",
     "flow_id": "v.flow_id",
+    "iteration": "v.iteration",
+    "status": "v.status",
+    "is_deployed": "(v.status = 'Deployed')",
+    "is_editable": "(v.status = 'Draft')",
+    "revision": "v.revision",
+    "digest": "encode(v.digest, 'hex')",
+    "deployed_or_planned_at": "coalesce(v.deployed_at, v.deploy_at)",
+    "last_deployed_at": "v.last_deployed_at",
     "name": "v.name",
     "enabled": "v.enabled",
     "notes": "v.notes",
@@ -65,26 +74,21 @@ COLUMNS = {
     "updated_by_id": "v.updated_by_id",
     "application_id": "f.application_id",
     "flow_class": "f.flow_class",
+    "flow_name": "f.name",
+    "flow_priority": "f.flow_priority",
 }
 """What a dialect's template of a version can show: its word and our column."""
 
-_showing = showing(COLUMNS)
+showing_version = showing(COLUMNS)
+"""What puts a dialect's template of a version into a statement."""
 
 BATCH_MEMORY = "32MB"
 """Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What deploying changes in a version, for the audit trail."""
-
-    id: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Promoted:
-    """The same of the version that is deployed now, with its name and since when that is so."""
+    """The version that is deployed now, and since when that is so."""
 
     id: int
     digest: bytes
@@ -117,7 +121,7 @@ async def insert(
     Raises AlreadyExists, through the constraint, when the name is taken.
     """
     return await connection.fetchrow(
-        _showing(_INSERT, template),
+        showing_version(_INSERT, template),
         claim.digest,
         claim.application_id,
         list(admitting(claim.need)),
@@ -134,19 +138,17 @@ async def insert(
     )
 
 
-async def insert_draft(
-    connection: Connection, principal: Principal, flow_id: int, iteration: int, content: Content
-) -> Version:
-    """The flow's Draft; the flow is locked and has none."""
+async def insert_draft(connection: Connection, principal: Principal, flow_id: int, content: Content) -> Version:
+    """The flow's Draft, with its audit event; the flow is locked and has none."""
     row = await connection.fetchrow(
         _INSERT_DRAFT,
         principal.company_id,
         flow_id,
-        iteration,
         content.body,
         content.digest,
         principal.actor_type,
         principal.actor_id,
+        principal.remote,
     )
     return version_of(row)
 
@@ -159,16 +161,29 @@ async def show(
     """
     row = None
     if version_id is not None:
-        row = await connection.fetchrow(_showing(_SHOW_BY_ID, template), claim.digest, flow_id, version_id)
+        row = await connection.fetchrow(showing_version(_SHOW_BY_ID, template), claim.digest, flow_id, version_id)
     if row is None or row["revision"] is None:
-        row = await connection.fetchrow(_showing(_SHOW_BY_NAME, template), claim.digest, flow_id, name)
+        row = await connection.fetchrow(showing_version(_SHOW_BY_NAME, template), claim.digest, flow_id, name)
     return row
 
 
-async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> bytes:
-    """How a version is shown after a change by this transaction."""
-    shown: bytes = await connection.fetchval(_showing(_SHOW_CHANGED, template), company_id, version_id)
-    return shown
+async def show_changed(connection: Connection, company_id: int, version_id: int, template: Template) -> asyncpg.Record:
+    """id, revision and shown of a version, after a change by this transaction."""
+    return await connection.fetchrow(showing_version(_SHOW_CHANGED, template), company_id, version_id)
+
+
+async def show_touched(
+    connection: Connection, principal: Principal, flow_id: int, version_id: int, template: Template
+) -> asyncpg.Record:
+    """The same where the change is one of what is read with the flow, whose revision rises."""
+    return await connection.fetchrow(
+        showing_version(_SHOW_TOUCHED, template),
+        principal.company_id,
+        version_id,
+        flow_id,
+        principal.actor_type,
+        principal.actor_id,
+    )
 
 
 def asks_flow(selection: Selection) -> bool:
@@ -191,7 +206,7 @@ async def show_page(
     """
     predicate = compile_query(selection, first=5, constants=constants)
     return await connection.fetchrow(
-        page_of(_showing(_SHOW_PAGE, template), predicate, order),
+        page_of(showing_version(_SHOW_PAGE, template), predicate, order),
         claim.digest,
         flow_id,
         order.limit,
@@ -214,10 +229,13 @@ async def lock(
     return await _read_locked(connection, company_id, found)
 
 
-async def lock_any(connection: Connection, company_id: int, flow_id: int, version_id: int) -> Version | None:
-    """The same by id alone, and for a Draft as well."""
-    found = await connection.fetchval(_LOCK_ANY, company_id, flow_id, version_id)
-    return None if found is None else await _read_locked(connection, company_id, found)
+async def lock_any(
+    connection: Connection, company_id: int, flow_id: int, version_id: int, at: datetime | None = None
+) -> tuple[Version, float] | None:
+    """The same by id alone, and for a Draft as well; with how many seconds ahead `at` is by the database's clock,
+    negative once it has come."""
+    row = await connection.fetchrow(_LOCK_ANY, company_id, flow_id, version_id, at)
+    return None if row is None else (version_of(row), row["ahead"] or 0.0)
 
 
 async def lock_draft(connection: Connection, company_id: int, flow_id: int) -> Version | None:
@@ -271,14 +289,29 @@ async def keep_replaced(
     await connection.execute(_KEEP_REPLACED, company_id, version_id, keep, with_schedules)
 
 
-async def demote(connection: Connection, principal: Principal, flow_id: int) -> Standing | None:
-    """Makes the flow's deployed version inactive; None if it has none."""
-    row = await connection.fetchrow(_DEMOTE, principal.company_id, flow_id, principal.actor_type, principal.actor_id)
-    return build(Standing, row) if row else None
+async def release(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> bool:
+    """Makes a locked flow's deployed version inactive and takes back its pending deploy, but for that of the version
+    `but`, with an audit event each; whether there was any of the two."""
+    released: int = await connection.fetchval(
+        _RELEASE,
+        principal.company_id,
+        flow_id,
+        but,
+        principal.actor_type,
+        principal.actor_id,
+        principal.remote,
+    )
+    return released > 0
 
 
-async def promote(connection: Connection, principal: Principal, version_id: int, name: str | None) -> Promoted:
-    """Makes a locked version the deployed one, when there is no other. A Draft gets `name`."""
+async def promote(
+    connection: Connection,
+    principal: Principal,
+    version_id: int,
+    name: str | None,
+    details: Mapping[str, object] | None = None,
+) -> Promoted:
+    """Makes a locked version the deployed one, when there is no other, with its audit event. A Draft gets `name`."""
     row = await connection.fetchrow(
         _PROMOTE,
         principal.company_id,
@@ -287,6 +320,8 @@ async def promote(connection: Connection, principal: Principal, version_id: int,
         principal.actor_id,
         name,
         None if name is None else fold(name),
+        principal.remote,
+        orjson.dumps(details or {}).decode(),
     )
     return build(Promoted, row)
 
@@ -307,12 +342,6 @@ async def cancel_pending(connection: Connection, principal: Principal, flow_id: 
         _CANCEL_PENDING, principal.company_id, flow_id, but, principal.actor_type, principal.actor_id
     )
     return version_id
-
-
-async def seconds_until(connection: Connection, instant: datetime) -> float:
-    """How far ahead an instant is, by the database's clock; negative once it has come."""
-    seconds: float = await connection.fetchval(_SECONDS_UNTIL, instant)
-    return seconds
 
 
 async def discard_draft(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> bool:
@@ -373,7 +402,7 @@ async def show_namesakes(
     """The same of the selected versions of this name in all flows of the application, but for the flow."""
     predicate = compile_query(selection, first=6, subject=NAMESAKES)
     return await connection.fetchrow(
-        page_of(_showing(_SHOW_NAMESAKES, template), predicate, order),
+        page_of(showing_version(_SHOW_NAMESAKES, template), predicate, order),
         claim.digest,
         claim.application_id,
         name,

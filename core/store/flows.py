@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from core.domain.access import Claim, Principal
+from core.domain.access import Claim, Principal, Visitor
 from core.domain.flows import (
     USUAL_PRIORITY,
     USUAL_RUN_SECONDS,
@@ -23,7 +23,7 @@ from core.domain.templates import Template
 from core.domain.versions import fold
 from core.store.database import Connection
 from core.store.listings import FLOWS as SHELF
-from core.store.listings import listed_by, total_of
+from core.store.listings import listed_by
 from core.store.lists import Order, page_of
 from core.store.predicates import compile_query, widen_to_versions
 from core.store.queries import query
@@ -41,14 +41,13 @@ _READ_CONSTANTS = query("flows.read_constants")
 _FIND_APPLICATION = query("flows.find_application")
 _LOCK = query("flows.lock_flow")
 _LOCK_FOR_JOB = query("flows.lock_flow_of_job")
-_TAKE_ITERATION = query("flows.take_iteration")
 _UPDATE = query("flows.update_flow")
 _TOUCH = query("flows.touch_flow")
 _HIDE = query("flows.hide_flow")
 _MOVE = query("flows.move_flow_to_trash")
 _RESTORE = query("flows.restore_flow_of_job")
-_LIST_OF_COMPANY = query("flows.list_company_flows")
-_COUNT_OF_COMPANY = query("flows.count_company_flows")
+_SHOW_OF_COMPANY = query("flows.show_company_flow")
+_SHOW_PAGE_OF_COMPANY = query("flows.show_company_flows")
 _IS_VISIBLE = query("flows.is_visible")
 _LOCK_OF_COMPANY = query("flows.lock_flow_of_company")
 
@@ -97,15 +96,6 @@ class LockedFlow:
     def constants(self) -> dict[str, str | None]:
         """What a query on versions may ask that is the same for all versions of one flow."""
         return constants_of(self.name, self.flow_class, self.custom_node_supports)
-
-
-@dataclass(frozen=True, slots=True)
-class CountedFlow:
-    """A flow with how many versions it has and whether it has any; None where that was not asked."""
-
-    flow: Flow
-    versions_count: int | None
-    has_versions: bool | None
 
 
 async def create(
@@ -203,21 +193,23 @@ async def show_page(
     )
 
 
-async def list_of_company(
-    connection: Connection,
-    company_id: int,
-    application_id: int | None,
-    listing: Listing,
-    *,
-    counted: bool,
-    existing: bool,
-) -> tuple[list[CountedFlow], int]:
-    """A page of a company's flows, or of one application's, without their content, and how many there are in all."""
-    at = (company_id, application_id)
-    statement, values = listed_by(_LIST_OF_COMPANY, SHELF, listing, first=7)
-    rows = await connection.fetch(statement, *at, listing.limit, listing.offset, counted, existing, *values)
-    total = await total_of(connection, _COUNT_OF_COMPANY, SHELF, listing, at, len(rows))
-    return [CountedFlow(build(Flow, row), row["versions_count"], row["has_versions"]) for row in rows], total
+async def show_of_company(
+    connection: Connection, visitor: Visitor, flow_id: int, template: Template
+) -> asyncpg.Record | None:
+    """Who asks, to settle; then id and revision, which are null if there is no such flow to be seen, and shown. None
+    for a caller who is nobody.
+    """
+    return await connection.fetchrow(_showing(_SHOW_OF_COMPANY, template), *visitor.shown, flow_id)
+
+
+async def show_page_of_company(
+    connection: Connection, visitor: Visitor, listing: Listing, template: Template
+) -> asyncpg.Record | None:
+    """A page of the flows the caller can see: who asks, to settle; then items (JSON in UTF-8, joined by commas), ids
+    (in this order; null for none) and total. None for a caller who is nobody.
+    """
+    statement, values = listed_by(_showing(_SHOW_PAGE_OF_COMPANY, template), SHELF, listing, first=7)
+    return await connection.fetchrow(statement, *visitor.shown, listing.limit, listing.offset, *values)
 
 
 async def has_application(connection: Connection, company_id: int, application_id: int) -> bool:
@@ -234,12 +226,6 @@ async def lock(connection: Connection, company_id: int, application_id: int | No
 async def lock_for_job(connection: Connection, company_id: int, flow_id: int) -> None:
     """The same for a job's batch, also when the flow is hidden by its removal."""
     await connection.fetchval(_LOCK_FOR_JOB, company_id, flow_id)
-
-
-async def take_iteration(connection: Connection, flow_id: int) -> int:
-    """The next ordinal of a flow this transaction has locked."""
-    iteration: int = await connection.fetchval(_TAKE_ITERATION, flow_id)
-    return iteration
 
 
 async def update(connection: Connection, principal: Principal, flow_id: int, change: FlowChange) -> None:

@@ -5,13 +5,12 @@ Only names of the tables below become SQL; every value a caller sent is a parame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from core.domain.listings import Listing, Values
 from core.domain.versions import fold
-from core.store.database import Connection
 from core.store.lists import ORDER, QUERY
 
 
@@ -95,17 +94,6 @@ def listed_by(statement: str, shelf: Shelf, listing: Listing, *, first: int) -> 
     """A listing statement with filters and order put in, and the values of its parameters from `$first` on."""
     predicate, values = _narrowed(shelf, listing, first)
     return statement.replace(QUERY, predicate).replace(ORDER, _ordered(shelf, listing)), values
-
-
-async def total_of(
-    connection: Connection, statement: str, shelf: Shelf, listing: Listing, at: Sequence[Any], rows: int
-) -> int:
-    """How many rows there are in all; asked only where the page, of so many rows, does not tell."""
-    if rows < listing.limit and (rows or not listing.offset):
-        return listing.offset + rows
-    predicate, values = _narrowed(shelf, listing, len(at) + 1)
-    total: int = await connection.fetchval(statement.replace(QUERY, predicate), *at, *values)
-    return total
 
 
 def _narrowed(shelf: Shelf, listing: Listing, first: int) -> tuple[str, list[Any]]:

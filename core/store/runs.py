@@ -10,7 +10,7 @@ from typing import NamedTuple
 import asyncpg
 
 from core.domain.accounting import Entry
-from core.domain.runs import RunStatus
+from core.domain.runs import RunStatus, Trigger
 from core.store.database import Connection
 from core.store.queries import query
 from core.store.rows import build
@@ -25,6 +25,8 @@ _END = query("runs.end_runs")
 _FIND_FIRST_BUFFERED = query("runs.find_first_buffered")
 _LIST_BUFFERED = query("runs.list_buffered")
 _STAGE = query("runs.stage_runs")
+_LIST_MISSED = query("runs.list_missed")
+_REOPEN_MISSED = query("runs.reopen_missed")
 _LIST_DEFAULT_WEEKS = query("runs.list_default_weeks")
 _DROP_WEEK = query("runs.drop_week")
 
@@ -69,8 +71,14 @@ async def take_job_ids(connection: Connection, number: int) -> list[int]:
     return [row[0] for row in await connection.fetch(_TAKE_JOB_IDS, number)]
 
 
-async def insert_due(connection: Connection, runs: Sequence[DueRun], jobs: Sequence[tuple[int, str]]) -> int:
-    """Writes the runs and the dispatch jobs, `(id, public id)`, that they name; returns how many runs were new."""
+async def insert_due(
+    connection: Connection,
+    runs: Sequence[DueRun],
+    jobs: Sequence[tuple[int, str]],
+    trigger: Trigger | None = None,
+) -> int:
+    """Writes the runs and the dispatch jobs, `(id, public id)`, that they name; returns how many runs were new. They
+    were due by a schedule or timer, unless `trigger` says otherwise."""
     stored: int = await connection.fetchval(
         _INSERT_DUE,
         [run.schedule_id for run in runs],
@@ -82,6 +90,7 @@ async def insert_due(connection: Connection, runs: Sequence[DueRun], jobs: Seque
         [run.job_id for run in runs],
         [number for number, _ in jobs],
         [public_id for _, public_id in jobs],
+        trigger,
     )
     return stored
 
@@ -127,6 +136,19 @@ async def find_first_buffered(connection: Connection, schedule_ids: Sequence[int
 async def list_buffered(connection: Connection, schedule_id: int) -> list[ActiveRun]:
     """Everything of a locked schedule that waits for an earlier run to end."""
     return [build(ActiveRun, row, buffered=True) for row in await connection.fetch(_LIST_BUFFERED, schedule_id)]
+
+
+async def list_missed(connection: Connection, company_id: int, schedule_id: int, limit: int) -> list[datetime]:
+    """The oldest missed instants of a locked schedule that have a row."""
+    rows = await connection.fetch(_LIST_MISSED, company_id, schedule_id, limit)
+    return [row["scheduled_for"] for row in rows]
+
+
+async def reopen_missed(
+    connection: Connection, company_id: int, schedule_id: int, instants: Sequence[datetime]
+) -> None:
+    """Makes missed instants of a locked schedule runs that wait for their turn."""
+    await connection.execute(_REOPEN_MISSED, company_id, schedule_id, instants)
 
 
 async def stage(

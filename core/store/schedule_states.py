@@ -75,8 +75,9 @@ async def lock_live(connection: Connection, company_id: int, flow_id: int) -> li
     return [row["schedule_id"] for row in await connection.fetch(_LOCK_LIVE, company_id, flow_id)]
 
 
-async def lock(connection: Connection, schedule_ids: Sequence[int]) -> None:
-    await connection.execute(_LOCK, schedule_ids)
+async def lock(connection: Connection, schedule_ids: Sequence[int]) -> list[int]:
+    """Those that there are of them, locked."""
+    return [row["schedule_id"] for row in await connection.fetch(_LOCK, schedule_ids)]
 
 
 async def read_standings(connection: Connection, schedule_ids: Sequence[int]) -> list[Due]:

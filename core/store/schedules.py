@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +16,10 @@ from core.store.rows import build
 
 _READ_CLOCK = query("schedules.read_clock")
 _LIST = query("schedules.list_schedules")
+_LIST_OF_VERSIONS = query("schedules.list_schedules_of_versions")
 _COUNT = query("schedules.count_schedules")
 _INSERT = query("schedules.insert_schedule")
+_FIND = query("schedules.find_schedule")
 _LOCK = query("schedules.lock_schedule")
 _UPDATE = query("schedules.update_schedule")
 _DELETE = query("schedules.delete_schedule")
@@ -46,6 +49,13 @@ async def list_page(
     return [_schedule_of(row) for row in rows], await count(connection, place)
 
 
+async def list_of_versions(
+    connection: Connection, company_id: int, version_ids: Sequence[int], limit: int
+) -> list[StoredSchedule]:
+    """Those of several versions, each version's oldest first."""
+    return [_schedule_of(row) for row in await connection.fetch(_LIST_OF_VERSIONS, company_id, version_ids, limit)]
+
+
 async def count(connection: Connection, place: Place) -> int:
     number: int = await connection.fetchval(_COUNT, *_of(place))
     return number
@@ -70,6 +80,14 @@ async def insert(
         principal.actor_id,
     )
     return _schedule_of(row)
+
+
+async def find(
+    connection: Connection, company_id: int, schedule_id: int, application_id: int | None
+) -> StoredSchedule | None:
+    """A schedule by its id, of any application where that is None."""
+    row = await connection.fetchrow(_FIND, company_id, schedule_id, application_id)
+    return _schedule_of(row) if row else None
 
 
 async def lock(connection: Connection, place: Place, schedule_id: int) -> StoredSchedule | None:

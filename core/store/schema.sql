@@ -626,6 +626,26 @@ CREATE INDEX timers_flow_index ON timers USING btree (flow_id);
 CREATE INDEX users_company_index ON users USING btree (company_id);
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);
 
+CREATE OR REPLACE FUNCTION refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION open_token(shown bytea)
+ RETURNS TABLE(id bigint, company_id bigint, application_id bigint, scopes text[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT t.id, t.company_id, t.application_id, t.scopes
+    FROM application_tokens t
+    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
+      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+$function$;
+
 CREATE OR REPLACE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer)
  RETURNS TABLE(id bigint, attempt integer, queue text)
  LANGUAGE plpgsql
@@ -656,6 +676,70 @@ BEGIN
     RETURNING j.id, j.attempt, j.queue;
 END
 $function$;
+
+CREATE OR REPLACE FUNCTION open_caller(shown bytea, is_key boolean, company bigint, application bigint)
+ RETURNS TABLE(caller_id bigint, company_id bigint, application_id bigint, scopes text[], rate_limit integer, unnoted boolean)
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit, false
+    FROM open_token(shown) t
+    JOIN companies c ON c.id = t.company_id
+    WHERE NOT is_key
+    UNION ALL
+    SELECT k.id, k.company_id, NULL, NULL, c.rate_limit,
+           k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute'
+    FROM api_keys k
+    JOIN companies c ON c.id = k.company_id
+    WHERE is_key AND k.digest = shown AND k.revoked_at IS NULL
+    UNION ALL
+    SELECT NULL, company, application, NULL, NULL, false
+    WHERE company IS NOT NULL
+$function$;
+
+CREATE OR REPLACE FUNCTION make_partition(parent text, first_day date, days integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    part text := format('%s_%s', parent, to_char(first_day, 'YYYYMMDD'));
+    span text := CASE parent WHEN 'runs' THEN 'scheduled_for' ELSE 'received_at' END;
+    low  timestamptz := first_day::timestamp AT TIME ZONE 'UTC';
+    high timestamptz := (first_day + days)::timestamp AT TIME ZONE 'UTC';
+    moved bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1346720333);
+    IF to_regclass(part) IS NOT NULL THEN
+        RETURN 0;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL) WITH (fillfactor = 85)', part, parent);
+    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+    EXECUTE format('WITH moved AS (DELETE FROM %1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING *) '
+                   'INSERT INTO %5$I SELECT * FROM moved', parent || '_default', span, low, high, part);
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, part, low, high);
+    RETURN moved;
+END $function$;
+
+CREATE OR REPLACE FUNCTION drop_partition(parent text, before date, days integer)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET lock_timeout TO '1s'
+AS $function$
+DECLARE
+    part text;
+BEGIN
+    SELECT c.relname INTO part
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = parent::regclass AND c.relname ~ '_[0-9]{8}$'
+      AND to_date(right(c.relname, 8), 'YYYYMMDD') + days <= before
+    ORDER BY c.relname LIMIT 1;
+    IF part IS NOT NULL THEN
+        EXECUTE format('DROP TABLE %I', part);
+    END IF;
+    RETURN part;
+END $function$;
 
 CREATE OR REPLACE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer, dispatch_cap integer, in_flight integer)
  RETURNS TABLE(id bigint, attempt integer, queue text)
@@ -694,70 +778,6 @@ BEGIN
     FROM chosen c
     WHERE j.id = c.id AND j.deliver_at IS NOT NULL
     RETURNING j.id, j.attempt, j.queue;
-END
-$function$;
-
-CREATE OR REPLACE FUNCTION drop_partition(parent text, before date, days integer)
- RETURNS text
- LANGUAGE plpgsql
- SET lock_timeout TO '1s'
-AS $function$
-DECLARE
-    part text;
-BEGIN
-    SELECT c.relname INTO part
-    FROM pg_inherits i
-    JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = parent::regclass AND c.relname ~ '_[0-9]{8}$'
-      AND to_date(right(c.relname, 8), 'YYYYMMDD') + days <= before
-    ORDER BY c.relname LIMIT 1;
-    IF part IS NOT NULL THEN
-        EXECUTE format('DROP TABLE %I', part);
-    END IF;
-    RETURN part;
-END $function$;
-
-CREATE OR REPLACE FUNCTION make_partition(parent text, first_day date, days integer)
- RETURNS bigint
- LANGUAGE plpgsql
-AS $function$
-DECLARE
-    part text := format('%s_%s', parent, to_char(first_day, 'YYYYMMDD'));
-    span text := CASE parent WHEN 'runs' THEN 'scheduled_for' ELSE 'received_at' END;
-    low  timestamptz := first_day::timestamp AT TIME ZONE 'UTC';
-    high timestamptz := (first_day + days)::timestamp AT TIME ZONE 'UTC';
-    moved bigint;
-BEGIN
-    PERFORM pg_advisory_xact_lock(1346720333);
-    IF to_regclass(part) IS NOT NULL THEN
-        RETURN 0;
-    END IF;
-    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL) WITH (fillfactor = 85)', part, parent);
-    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent || '_default');
-    EXECUTE format('WITH moved AS (DELETE FROM %1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING *) '
-                   'INSERT INTO %5$I SELECT * FROM moved', parent || '_default', span, low, high, part);
-    GET DIAGNOSTICS moved = ROW_COUNT;
-    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, part, low, high);
-    RETURN moved;
-END $function$;
-
-CREATE OR REPLACE FUNCTION open_token(shown bytea)
- RETURNS TABLE(id bigint, company_id bigint, application_id bigint, scopes text[])
- LANGUAGE sql
- STABLE
-AS $function$
-    SELECT t.id, t.company_id, t.application_id, t.scopes
-    FROM application_tokens t
-    WHERE t.digest = shown AND t.active AND t.revoked_at IS NULL
-      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-$function$;
-
-CREATE OR REPLACE FUNCTION refuse_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege';
 END
 $function$;
 

@@ -6,8 +6,7 @@ from core.domain.timers import Timer, read_timer
 from core.store.database import Connection
 from core.store.queries import query
 
-_LIST_TRIGGERS = query("timers.list_triggers")
-_DELETE = query("timers.delete_timers")
+_TAKE_TRIGGERS = query("timers.take_triggers")
 _INSERT = query("timers.insert_timers")
 
 MOST_TIMERS = 100
@@ -16,8 +15,7 @@ MOST_TIMERS = 100
 
 async def replace(connection: Connection, company_id: int, flow_id: int) -> list[str]:
     """Gives a locked flow the timers of what is deployed now; returns the keys of those that are not understood."""
-    rows = await connection.fetch(_LIST_TRIGGERS, company_id, flow_id, MOST_TIMERS)
-    await connection.execute(_DELETE, company_id, flow_id)
+    rows = await connection.fetch(_TAKE_TRIGGERS, company_id, flow_id, MOST_TIMERS)
     read = [(row["key"], read_timer(row["key"], row["seconds"], row["cron"], row["zone"])) for row in rows]
     timers: list[Timer] = [timer for _, timer in read if timer is not None]
     if timers:

@@ -15,13 +15,12 @@ _LIST_TOKENS = query("tokens.list_application_tokens")
 _REVOKE_TOKEN = query("tokens.revoke_application_token")
 _REVOKE_TOKENS = query("tokens.revoke_application_tokens")
 _SET_ACTIVE = query("tokens.set_token_active")
-_FIND_TOKEN = query("tokens.find_application_token")
 _CREATE_KEY = query("tokens.create_api_key")
 _LIST_KEYS = query("tokens.list_api_keys")
 _REVOKE_KEY = query("tokens.revoke_api_key")
 _REVOKE_KEYS = query("tokens.revoke_api_keys")
 _NOTE_KEY_USE = query("tokens.note_key_use")
-_FIND_KEY = query("tokens.find_api_key")
+_FIND_CALLER = query("tokens.find_caller")
 
 
 async def create_token(
@@ -64,11 +63,6 @@ async def set_active(connection: Connection, token_id: int, *, active: bool) -> 
     return company_id
 
 
-async def find_token(connection: Connection, digest: bytes) -> asyncpg.Record | None:
-    """id, company_id, application_id and scopes of the token and its company's rate_limit, if it opens anything."""
-    return await connection.fetchrow(_FIND_TOKEN, digest)
-
-
 async def create_key(connection: Connection, *, company_id: int, name: str, prefix: str, digest: bytes) -> int:
     key_id: int = await connection.fetchval(_CREATE_KEY, company_id, name, prefix, digest)
     return key_id
@@ -96,6 +90,7 @@ async def note_key_use(connection: Connection, company_id: int, key_id: int) -> 
     await connection.execute(_NOTE_KEY_USE, company_id, key_id)
 
 
-async def find_key(connection: Connection, digest: bytes) -> asyncpg.Record | None:
-    """id and company_id of the key, its company's rate_limit, and whether this use of it should be noted."""
-    return await connection.fetchrow(_FIND_KEY, digest)
+async def find_caller(connection: Connection, digest: bytes, *, is_key: bool) -> asyncpg.Record | None:
+    """Whose a token or a key is, if it opens anything: caller_id, company_id and the company's rate_limit; of a token
+    application_id and scopes; whether the use of a key should be noted."""
+    return await connection.fetchrow(_FIND_CALLER, digest, is_key)

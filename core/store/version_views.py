@@ -8,17 +8,19 @@ from datetime import datetime
 
 import asyncpg
 
+from core.domain.access import Visitor
 from core.domain.listings import Listing
-from core.domain.versions import VersionStatus, VersionView
+from core.domain.templates import Template
 from core.store.database import Connection
-from core.store.listings import VERSIONS, listed_by, total_of
+from core.store.flow_versions import showing_version
+from core.store.listings import VERSIONS, listed_by
 from core.store.queries import query
 from core.store.rows import build
 
-_READ = query("flow_versions.read_view")
-_LIST = query("flow_versions.list_views")
-_COUNT = query("flow_versions.count_views")
-_LIST_RELATED = query("flow_versions.list_related")
+_SHOW = query("flow_versions.show_flow_version")
+_SHOW_PAGE = query("flow_versions.show_flow_versions")
+_SHOW_RELATED = query("flow_versions.show_related")
+_COUNT_RELATED = query("flow_versions.count_related")
 _LIST_DUE = query("flow_versions.list_due")
 _NEXT_DUE_IN = query("flow_versions.next_due_in")
 
@@ -33,32 +35,51 @@ class Due:
     deploy_at: datetime
 
 
-async def read(
-    connection: Connection, company_id: int, flow_id: int, version_id: int, application_id: int | None
-) -> VersionView | None:
-    """One version of a flow; of any application where that is None."""
-    row = await connection.fetchrow(_READ, company_id, flow_id, version_id, application_id)
-    return view_of(row) if row else None
+async def show(
+    connection: Connection, visitor: Visitor, flow_id: int, version_id: int, template: Template
+) -> asyncpg.Record | None:
+    """Who asks, to settle; then id and revision, which are null if there is no such version to be seen, and shown. None
+    for a caller who is nobody.
+    """
+    return await connection.fetchrow(showing_version(_SHOW, template), *visitor.shown, flow_id, version_id)
 
 
-async def list_page(
-    connection: Connection, company_id: int, flow_id: int, application_id: int | None, listing: Listing
-) -> tuple[list[VersionView], int]:
-    """A page of a flow's versions, the Draft among them, and how many there are in all."""
-    at = (company_id, flow_id, application_id)
-    statement, values = listed_by(_LIST, VERSIONS, listing, first=6)
-    rows = await connection.fetch(statement, *at, listing.limit, listing.offset, *values)
-    total = await total_of(connection, _COUNT, VERSIONS, listing, at, len(rows))
-    return [view_of(row) for row in rows], total
+async def show_page(
+    connection: Connection, visitor: Visitor, flow_id: int, listing: Listing, template: Template
+) -> asyncpg.Record | None:
+    """A page of a flow's versions, the Draft among them: who asks, to settle; then found, which is null if there is no
+    such flow to be seen, items (JSON in UTF-8, joined by commas), ids (in this order; null for none) and total. None
+    for a caller who is nobody.
+    """
+    statement, values = listed_by(showing_version(_SHOW_PAGE, template), VERSIONS, listing, first=8)
+    return await connection.fetchrow(statement, *visitor.shown, flow_id, listing.limit, listing.offset, *values)
 
 
-async def list_related(
-    connection: Connection, company_id: int, flow_ids: Sequence[int], *, versions: int, latest: bool, deployed: bool
-) -> list[tuple[str, VersionView]]:
-    """Each flow's newest versions, up to so many, its latest and its deployed one, those that are wanted: pairs of
-    `versions`, `latest` or `deployed` and the version, the newest of a flow first."""
-    rows = await connection.fetch(_LIST_RELATED, company_id, flow_ids, versions, int(latest), deployed)
-    return [(row["relation"], view_of(row)) for row in rows]
+async def show_related(
+    connection: Connection,
+    company_id: int,
+    flow_ids: Sequence[int],
+    template: Template,
+    *,
+    versions: int,
+    latest: bool,
+    deployed: bool,
+) -> list[asyncpg.Record]:
+    """Each flow's newest versions, up to so many, its latest and its deployed one, those that are wanted: flow_id,
+    relation (`versions`, `latest` or `deployed`) and shown, the newest of a flow first."""
+    statement = showing_version(_SHOW_RELATED, template)
+    rows: list[asyncpg.Record] = await connection.fetch(
+        statement, company_id, flow_ids, versions, int(latest), deployed
+    )
+    return rows
+
+
+async def count_related(
+    connection: Connection, company_id: int, flow_ids: Sequence[int], *, counted: bool
+) -> list[asyncpg.Record]:
+    """Of each flow: flow_id, versions (how many; null unless `counted`), has_versions and has_deployed."""
+    rows: list[asyncpg.Record] = await connection.fetch(_COUNT_RELATED, company_id, flow_ids, counted)
+    return rows
 
 
 async def list_due(connection: Connection, limit: int) -> list[Due]:
@@ -70,7 +91,3 @@ async def next_due_in(connection: Connection) -> float | None:
     """Seconds until the next pending deploy is due; None if there is none."""
     seconds: float | None = await connection.fetchval(_NEXT_DUE_IN)
     return seconds
-
-
-def view_of(row: asyncpg.Record) -> VersionView:
-    return build(VersionView, row, status=VersionStatus(row["status"]))

@@ -25,10 +25,21 @@ class Paging:
     def offset(self) -> int:
         return (self.number - 1) * self.limit
 
-    def answer(self, call: Call, path: str, rows: list[Any], total: int, kept: dict[str, str] | None = None) -> Answer:
-        """`kept`: the rest of the query string, for the links; the page's size if nothing else."""
+    def answer(
+        self,
+        call: Call,
+        path: str,
+        rows: Any,
+        total: int,
+        kept: dict[str, str] | None = None,
+        *,
+        count: int | None = None,
+    ) -> Answer:
+        """`count` of the rows, where they are JSON already; `kept`: the rest of the query string, for the links, which
+        is the page's size if nothing else."""
         return page(
             rows,
+            len(rows) if count is None else count,
             path=f"{call.service.settings.public_url}/api/v1{path}",
             query={"per_page": str(self.limit)} if kept is None else kept,
             number=self.number,

@@ -23,7 +23,7 @@ from schemas.patchworks_lists import Names, Several
 from schemas.reports import Metrics
 from schemas.schedules import CronString
 from schemas.shapes import ListOf, Number, Record
-from service.middleware import MOST_OPEN_BODY
+from service.endpoints import MOST_OPEN_BODY
 from service.routes import Dialect, Route
 from tests.api.cases import (
     arrange,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from core.domain.identifiers import hex_id
-from core.domain.listings import Listing
-from core.operations import catalogue
-from core.operations.catalogue import MOST_RELATED, Along
+from core.domain.stored_schedules import MOST_SCHEDULES
+from core.operations.catalogue import MOST_RELATED
 from tests.support.api import Api
 from tests.support.arrangements import make_sibling
 from tests.support.lifecycles import tomorrow
@@ -166,17 +164,43 @@ async def test_an_include_that_is_unknown_is_refused(speaker: Patchworks) -> Non
         assert answer.json["message"].startswith(begins)
 
 
-@pytest.mark.parametrize("flows", [1, 12])
-async def test_a_list_takes_two_statements_whatever_comes_along(tenant: Tenant, flows: int) -> None:
-    for number in range(flows):
-        await tenant.make_versions(await tenant.make_flow(f"Flow {number}"), 3)
-    along = Along(versions=True, latest=True, deployed=True, versions_count=True, versions_exist=True)
-    asked = (tenant.principal, tenant.database, Listing(50, 0), along)
-    await catalogue.list_company_flows(*asked)  # the driver has its own questions before it asks ours
-    seen: list[str] = []
+async def test_schedules_come_along_with_versions(speaker: Patchworks, tenant: Tenant) -> None:
+    flow = await tenant.make_flow()
+    first, second = [await tenant.make_version(flow, name) for name in ("a", "b")]
+    await tenant.deploy(flow, first)
+    made = await speaker.api.post(f"/api/v1/flow-versions/{first.id}/schedules", {"cron_string": "0 3 * * *"})
+    own = {first.id: [made.json["data"]], second.id: []}
+    at = f"/api/v1/flows/{flow.id}"
+
+    listed = await speaker.api.get(f"{at}/versions?include=schedules,schedules_count,schedulesExists")
+    assert [(row["schedules"], row["schedules_count"], row["schedules_exists"]) for row in listed.json["data"]] == [
+        (own[number], len(own[number]), bool(own[number])) for number in (second.id, first.id)
+    ]
+    read = await speaker.api.get(f"{at}/versions/{first.id}?include=schedules&fields[versions]=name")
+    assert read.json["data"] == {"name": "a", "schedules": own[first.id]}
+
+    parameters = (
+        "include=versions.schedules,deployedVersion.schedules,latestVersion&fields[versions]=id&fields[flows]=id"
+    )
+    (shown,) = (await speaker.api.get(f"/api/v1/flows?{parameters}")).json["data"]
+    assert shown == (await speaker.api.get(f"{at}?{parameters}")).json["data"]
+    assert shown["versions"] == [{"id": number, "schedules": own[number]} for number in (second.id, first.id)]
+    assert shown["deployed_version"] == {"id": first.id, "schedules": own[first.id]}
+    assert shown["latest_version"] == {"id": second.id}
+
+
+async def test_too_many_schedules_are_not_brought_along(speaker: Patchworks, tenant: Tenant) -> None:
+    flow = await tenant.make_flow()
+    await tenant.make_versions(flow, 11)
     async with tenant.database.connection() as connection:
-        connection.add_query_logger(lambda record: seen.append(record.query))  # it is the next one to be used again
-    entries, total = await catalogue.list_company_flows(*asked)
-    assert ([len(entry.versions) for entry in entries], total) == ([3] * flows, flows)
-    await asyncio.sleep(0)  # what is seen is told in the loop's next round
-    assert len(seen) == 2
+        await connection.execute(
+            "INSERT INTO schedules (company_id, flow_id, flow_version_id, cron_string, timezone, overlap_policy,"
+            " catchup_window_seconds, paused, created_by_type, updated_by_type)"
+            " SELECT v.company_id, v.flow_id, v.id, '0 3 * * *', 'UTC', 'skip', 600, false, 'cli', 'cli'"
+            " FROM flow_versions v, generate_series(1, $2) WHERE v.flow_id = $1",
+            flow.id, MOST_SCHEDULES,
+        )  # fmt: skip
+    path = f"/api/v1/flows/{flow.id}/versions?include=schedules"
+    refused = await speaker.api.get(path)
+    assert (refused.status, set(refused.json["errors"])) == (422, {"include"})
+    assert len((await speaker.api.get(f"{path}&per_page=10")).json["data"]) == 10

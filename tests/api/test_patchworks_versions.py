@@ -319,7 +319,11 @@ async def test_links_ask_for_the_same(speaker: Patchworks, tenant: Tenant) -> No
             "Requested filter(s) `nonsense` are not allowed."
             " Allowed filter(s) are `id, name, status, iteration, is_enabled`.",
         ),
-        ("include=steps", "Requested include(s) `steps` are not allowed. There are no allowed includes."),
+        (
+            "include=steps",
+            "Requested include(s) `steps` are not allowed."
+            " Allowed include(s) are `schedules, schedules_count, schedulesExists`.",
+        ),
         (
             "sort=-body",
             "Requested sort(s) `-body` is not allowed."

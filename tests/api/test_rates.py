@@ -15,7 +15,7 @@ from core.domain.access import ActorType, Principal
 from core.operations import access
 from core.settings import Settings
 from core.store.database import Database
-from service.rates import WINDOW_SECONDS, Rates, open_rates
+from service.rates import WINDOW_SECONDS, Rates, Standing, open_rates
 from tests.support.api import Api, Reply, open_api
 from tests.support.logs import Logs
 from tests.support.people import make_person
@@ -209,6 +209,29 @@ async def test_counting_takes_one_call(limited: Settings, redis: Redis) -> None:
     told = await redis.info("commandstats")
     assert told["cmdstat_evalsha"]["calls"] == LIMIT + 3
     assert not [name for name in told if name in ("cmdstat_eval", "cmdstat_script", "cmdstat_multi")]
+
+
+async def test_what_comes_at_the_same_time_is_counted_together(limited: Settings, redis: Redis) -> None:
+    """The first goes alone, those that come meanwhile with one call for each company; each stands where it would have
+    stood alone."""
+    async with open_rates(str(limited.redis_url)) as rates:
+        await rates.count(1, LIMIT)
+        await redis.config_resetstat()
+        standings = await asyncio.gather(*(rates.count(1 + number % 2, LIMIT) for number in range(16)))
+    own, other = ([one for one in standings[first::2] if one is not None] for first in (0, 1))
+    assert [one.remaining for one in own] == [3, 2, 1, 0, 0, 0, 0, 0]
+    assert [one.remaining for one in other] == [4, 3, 2, 1, 0, 0, 0, 0]
+    assert [one.retry_after is None for one in own] == [True] * 4 + [False] * 4
+    told = await redis.info("commandstats")
+    assert told["cmdstat_evalsha"]["calls"] <= 3
+
+
+async def test_whoever_does_not_wait_for_the_count_leaves_the_others_be(limited: Settings, redis: Redis) -> None:
+    async with open_rates(str(limited.redis_url)) as rates:
+        gone = asyncio.create_task(rates.count(1, LIMIT))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert [await rates.count(1, LIMIT) for _ in range(2)] == [Standing(LIMIT, left, None) for left in (3, 2)]
 
 
 async def _count_some(rates: Rates) -> None:

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 import core.operations
+from core.domain.documents import parse_document
 from core.domain.flows import FlowChange
-from core.domain.versions import VersionChange
+from core.domain.versions import NewVersion, VersionChange
 from core.operations import deletions, firing, lifecycle, schedules, undo, versions
 from core.store.database import Database
-from schemas.losant import SHOWN_VERSION
-from tests.operations.test_audit import new_version
+from schemas.losant import SHOWN_VERSION, content_of
 from tests.support.fires import Live, fire_all, gaps, ledger, make_live, state
-from tests.support.lifecycles import tomorrow
+from tests.support.lifecycles import deploy_draft, place, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.tenants import Tenant, yesterday
 
@@ -40,14 +40,11 @@ async def _deploy_another(live: Live, machinery: Machinery) -> None:
 
 
 async def _withdraw(live: Live, machinery: Machinery) -> None:
-    at = (live.tenant.principal, live.tenant.database, live.flow.id, live.version.id)
-    await lifecycle.set_deployment(*at, None)
+    await place(live.tenant, live.flow, live.version.id, None)
 
 
 async def _deploy_draft(live: Live, machinery: Machinery) -> None:
-    at = (live.tenant.principal, live.tenant.database, live.flow.id)
-    draft = await lifecycle.create_draft(*at)
-    await lifecycle.set_deployment(*at, draft.id, yesterday())
+    await deploy_draft(live.tenant, live.flow)
 
 
 async def _disable_flow(live: Live, machinery: Machinery) -> None:
@@ -98,6 +95,10 @@ async def _restore_content(live: Live, machinery: Machinery) -> None:
 async def _add_another(live: Live, machinery: Machinery) -> None:
     given = {"cron_string": "*/2 * * * *"}
     await schedules.create_schedule(live.tenant.principal, live.tenant.database, live.version.id, given)
+
+
+def new_version(name: str) -> NewVersion:
+    return NewVersion(name, True, None, content_of(parse_document(b'{"nodes":[]}')))
 
 
 CHANGES: dict[str, Callable[[Live, Machinery], Awaitable[None]]] = {
@@ -203,8 +204,7 @@ async def test_a_late_deploy_parts_the_instants_where_it_was_planned(tenant: Ten
     other = await tenant.make_version(live.flow, "v2")
     given = {"cron_string": "* * * * *", "overlap_policy": "allow", "deployed_at": yesterday()}
     second = await schedules.create_schedule(tenant.principal, database, other.id, given)
-    at = (tenant.principal, database, live.flow.id, other.id)
-    await lifecycle.set_deployment(*at, tomorrow())
+    await place(tenant, live.flow, other.id, tomorrow())
     first = await live.fall_behind(timedelta(minutes=9))
     planned = first + timedelta(minutes=5)
     async with database.connection() as connection:
@@ -248,7 +248,7 @@ async def accounts(live: Live) -> list[tuple[datetime, str]]:
 # --- Which functions change what an instant means, read from the source.
 
 MEANS = {
-    "flow_versions": {"promote", "demote", "patch", "replace"},
+    "flow_versions": {"promote", "release", "patch", "replace"},
     "schedules": {"insert", "update", "delete", "put_back"},
     "flows": {"update"},
 }
@@ -294,7 +294,6 @@ def all_calls() -> list[Call]:
 
 
 INDIRECT = {
-    "transitions._withdraw: flow_versions.demote": "only called inside accounted()",
     "versions._replace: flow_versions.replace": "only called inside accounted()",
     "flows.work: flows.update": "where enabled does not change",
 }
@@ -308,7 +307,7 @@ def test_whatever_changes_what_an_instant_means_accounts_first() -> None:
 
 def test_the_functions_looked_for_are_there() -> None:
     assert {place.partition(": ")[2] for place in (call.place for call in all_calls())} >= {
-        "flow_versions.promote", "flow_versions.demote", "flow_versions.patch", "flow_versions.replace",
+        "flow_versions.promote", "flow_versions.release", "flow_versions.patch", "flow_versions.replace",
         "schedules.insert", "schedules.update", "schedules.delete", "schedules.put_back", "flows.update",
     }  # fmt: skip
 

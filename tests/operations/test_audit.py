@@ -6,7 +6,7 @@ import inspect
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import ModuleType
 
 import pytest
@@ -30,6 +30,7 @@ from core.operations import (
     firing,
     flows,
     jobs,
+    ledger,
     lifecycle,
     logins,
     people,
@@ -47,39 +48,41 @@ from core.operations.people import NewClient
 from core.operations.starts import Start
 from core.store.database import Database
 from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
-from tests.support.lifecycles import come_due, deploy_draft, tomorrow
+from tests.support.fires import fire_all, make_live
+from tests.support.lifecycles import come_due, copy, deploy_draft, place, start_draft, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
 from tests.support.runs import new_id
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, catalogue, custom_nodes, deletions, dispatch, endings, firing, flows, jobs, lifecycle, logins, people,
-    results, schedules, starts, storage, stories, sweeping, transitions, undo, versions,
+    access, catalogue, custom_nodes, deletions, dispatch, endings, firing, flows, jobs, ledger, lifecycle, logins,
+    people, results, schedules, starts, storage, stories, sweeping, transitions, undo, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
-    "find_default_application", "find_job", "find_stopped", "find_user", "has_flow", "knows_password",
-    "list_applications", "list_clients", "list_companies", "list_company_flows",
-    "list_deleted_storage", "list_flow_versions", "list_jobs", "list_keys", "list_palette",
-    "list_recent_jobs", "list_run_logs", "list_schedules", "list_signing_keys", "list_tokens", "list_trash",
-    "list_users",
-    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company_flow",
-    "read_flow_version", "read_job", "read_results", "read_storage", "read_storage_use", "read_story",
-    "read_webhook_secrets", "recognise",
+    "find_default_application", "find_job", "find_stopped", "find_user", "has_flow", "keep_deployment",
+    "knows_password", "list_applications", "list_clients", "list_companies",
+    "list_deleted_storage", "list_gaps", "list_jobs", "list_keys", "list_palette",
+    "list_recent_jobs", "list_run_logs", "list_runs", "list_schedules", "list_signing_keys", "list_tokens",
+    "list_trash", "list_users",
+    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_job", "read_run", "show_calendar",
+    "list_schedules_along",
+    "read_results", "read_storage", "read_storage_use", "read_story", "read_webhook_secrets", "recognise",
+    "show_company_flow", "show_company_flows", "show_flow_version", "show_flow_versions", "show_related",
     "show_flow", "show_flows", "show_job_log", "show_job_log_entry", "show_namesakes", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {
-    "end_unreported", "expire_jobs", "fire_due", "make_partitions", "prune_logins", "prune_runs", "purge_trash",
-    "put_off_job", "rescue_jobs", "stage_waiting", "sweep", "take_turn", "yield_job",
+    "end_unreported", "expire_jobs", "fire_due", "make_partitions", "note_key_use", "prune_logins", "prune_runs",
+    "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting", "sweep", "take_turn", "yield_job",
 }  # fmt: skip
-"""Move a job between attempts, or end a keep time: nothing a caller asked for changes."""
+"""Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
 INSIDE = {
-    "cancel_pending", "conclude", "deploy", "drop_buffered", "end_runs", "plan", "renew", "settle", "stage_runs",
-    "start_draft", "undeploy",
+    "cancel_pending", "conclude", "deploy", "drop_buffered", "end_runs", "plan", "promote", "renew", "settle",
+    "stage_runs", "start_draft", "undeploy",
 }  # fmt: skip
 """Part of other operations' transactions; what it writes is seen in theirs."""
 
@@ -115,6 +118,13 @@ def new_version(name: str) -> NewVersion:
 async def _resume_firing(scene: Scene) -> None:
     await firing.pause_firing(scene.owner, scene.tenant.database, None)
     await firing.resume_firing(scene.owner, scene.tenant.database)
+
+
+async def _repair(scene: Scene) -> None:
+    live = await make_live(scene.tenant, overlap_policy="allow")
+    await live.fall_behind(timedelta(hours=1))
+    await fire_all(scene.tenant.database)
+    await ledger.repair_schedule(scene.tenant.principal, scene.tenant.database, live.schedule.id)
 
 
 async def _accept(scene: Scene) -> None:
@@ -234,7 +244,7 @@ async def _restore_entry(scene: Scene) -> None:
 
 async def _set_deployment(scene: Scene, at: datetime | None) -> None:
     version = await scene.tenant.read_version(scene.flow, "v1")
-    await lifecycle.set_deployment(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, at)
+    await place(scene.tenant, scene.flow, version.id, at)
 
 
 async def _undeploy(scene: Scene) -> None:
@@ -255,7 +265,7 @@ async def _deploy_due(scene: Scene) -> None:
 
 async def _copy_version(scene: Scene) -> None:
     version = await scene.tenant.read_version(scene.flow, "v1")
-    await lifecycle.copy_version(scene.tenant.principal, scene.tenant.database, scene.flow.id, version.id, keep=KEEP)
+    await copy(scene.tenant, scene.flow, version.id)
 
 
 async def _remove_version(scene: Scene) -> None:
@@ -330,6 +340,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "firing.pause",
     ),
     "resume_firing": (_resume_firing, "firing.resume"),
+    "repair_schedule": (_repair, "schedule.repair"),
     "create_company": (
         lambda scene: access.create_company(
             scene.owner, scene.tenant.database, "New", parent_id=None, webhook_secret=SECRET
@@ -427,7 +438,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "flow.create",
     ),
     "create_draft": (
-        lambda scene: lifecycle.create_draft(scene.tenant.principal, scene.tenant.database, scene.flow.id),
+        lambda scene: start_draft(scene.tenant, scene.flow),
         "draft.create",
     ),
     "set_deployment": (lambda scene: _set_deployment(scene, yesterday()), "version.deploy"),

@@ -10,10 +10,12 @@ from asyncpg.connection import LoggedQuery
 
 from core.domain.documents import parse_document
 from core.domain.flows import Flow
+from core.domain.listings import Listing
 from core.domain.query import EVERYTHING, Selection, parse_query
 from core.domain.versions import NewVersion
-from core.operations import flows, jobs, versions
+from core.operations import catalogue, flows, jobs, lifecycle, versions
 from core.store.lists import Order
+from schemas import patchworks
 from schemas.losant import SHOWN_FLOW, SHOWN_JOB_LOG, SHOWN_VERSION, content_of
 from tests.support.machinery import Machinery
 from tests.support.tenants import Tenant
@@ -45,6 +47,15 @@ ASKED: dict[str, Callable[[Tenant, Flow], Awaitable[object]]] = {
     ),
     "the job log": lambda tenant, _: jobs.show_job_log(
         tenant.claim("applicationJobLogs.get"), tenant.database, EVERYTHING, FIRST, SHOWN_JOB_LOG
+    ),
+    "a flow of the company": lambda tenant, flow: catalogue.show_company_flow(
+        tenant.visitor("flow.get"), tenant.database, flow.id, patchworks.SHOWN_FLOW
+    ),
+    "flows of the company": lambda tenant, _: catalogue.show_company_flows(
+        tenant.visitor("flows.get"), tenant.database, Listing(1, 0), patchworks.SHOWN_FLOW
+    ),
+    "versions and the Draft": lambda tenant, flow: lifecycle.show_flow_versions(
+        tenant.visitor("flowVersions.get"), tenant.database, flow.id, Listing(1, 0), patchworks.SHOWN_FLOW_VERSION
     ),
     "a new version": lambda tenant, flow: versions.create_version(
         tenant.claim("flowVersions.post", reads=False), tenant.database, flow.id,
@@ -88,6 +99,29 @@ async def test_so_does_an_entry_of_the_job_log(tenant: Tenant, machinery: Machin
     claim = tenant.claim("applicationJobLog.get")
     sent = await statements(tenant, lambda: jobs.show_job_log_entry(claim, tenant.database, public_id, SHOWN_JOB_LOG))
     assert len(sent) == 1, sent
+
+
+async def test_so_does_a_version_under_api_v1(tenant: Tenant) -> None:
+    flow = await tenant.make_flow()
+    version = await tenant.make_version(flow, "v1")
+    place = (tenant.visitor("flowVersion.get"), tenant.database, flow.id, version.id)
+    sent = await statements(tenant, lambda: lifecycle.show_flow_version(*place, patchworks.SHOWN_FLOW_VERSION))
+    assert len(sent) == 1, sent
+
+
+@pytest.mark.parametrize("count", [1, 12])
+async def test_whatever_comes_along_with_flows_takes_two_more(tenant: Tenant, count: int) -> None:
+    flow_ids = []
+    for number in range(count):
+        flow = await tenant.make_flow(f"Flow {number}")
+        await tenant.make_versions(flow, 3)
+        flow_ids.append(flow.id)
+    along = catalogue.Along(versions=True, latest=True, deployed=True, counted=True, existing=True)
+    asked = (tenant.principal, tenant.database, flow_ids, along, patchworks.SHOWN_FLOW_VERSION)
+    sent = await statements(tenant, lambda: catalogue.show_related(*asked))
+    assert len(sent) == 2, sent
+    related = await catalogue.show_related(*asked)
+    assert [len(related[flow_id].versions) for flow_id in flow_ids] == [3] * count
 
 
 async def test_a_control_that_asks_for_the_flow_s_own_fields_takes_more(tenant: Tenant) -> None:

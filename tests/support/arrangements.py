@@ -34,6 +34,7 @@ from service.dialects.patchworks import login as patchworks_login
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import trash as native_trash
@@ -292,6 +293,12 @@ async def _schedule(tenant: Tenant) -> Arranged:
     return replace(arranged, ids={**arranged.ids, "schedule": str(made.id)})
 
 
+async def _own_schedule(tenant: Tenant) -> Arranged:
+    """A schedule by its id alone."""
+    arranged = await _schedule(tenant)
+    return replace(arranged, ids={"schedule": arranged.ids["schedule"]})
+
+
 async def _schedule_change(tenant: Tenant) -> Arranged:
     return replace(await _schedule(tenant), body={"cron_string": "0 4 * * *", "paused": True, "pause_reason": "moved"})
 
@@ -377,6 +384,11 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     patchworks_schedules.change_schedule: _schedule_change,
     patchworks_schedules.delete_schedule: _schedule,
     patchworks_schedules.preview_schedule: _previewed,
+    native_ledger.list_runs: _nothing,
+    native_ledger.read_run: _run,
+    native_ledger.list_gaps: _own_schedule,
+    native_ledger.show_calendar: _own_schedule,
+    native_ledger.repair_schedule: _own_schedule,
     native_starts.start_flow: _startable,
     native_starts.start_version: _startable,
     native_starts.start_flow_raw: _startable,

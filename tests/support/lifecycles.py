@@ -1,14 +1,16 @@
-"""What tests of deploys share: instants to plan for, and a way for them to come without waiting."""
+"""What tests of a version's way share: its steps, instants to plan for, and a way for them to come without waiting."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from core.domain.flows import Flow
-from core.domain.listings import Listing
-from core.domain.versions import VersionView
+from core.domain.versions import Version, VersionStatus
 from core.operations import lifecycle
-from tests.support.tenants import Tenant, yesterday
+from core.operations.shown import Shown
+from core.store.rows import build
+from schemas.patchworks import SHOWN_FLOW_VERSION
+from tests.support.tenants import KEEP, Tenant, yesterday
 
 
 def tomorrow() -> datetime:
@@ -26,13 +28,36 @@ async def come_due(tenant: Tenant, late: timedelta = timedelta(0)) -> None:
         )
 
 
-async def views(tenant: Tenant, flow: Flow) -> list[VersionView]:
+async def views(tenant: Tenant, flow: Flow) -> list[Version]:
     """All versions of a flow, its Draft among them, the newest first."""
-    found, _ = await lifecycle.list_flow_versions(tenant.principal, tenant.database, flow.id, Listing(1_000, 0))
-    return found
+    async with tenant.database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT * FROM flow_versions WHERE company_id = $1 AND flow_id = $2 ORDER BY iteration DESC",
+            tenant.company_id,
+            flow.id,
+        )
+    return [build(Version, row, status=VersionStatus(row["status"])) for row in rows]
 
 
-async def deploy_draft(tenant: Tenant, flow: Flow) -> VersionView:
+async def place(tenant: Tenant, flow: Flow, version_id: int, at: datetime | None) -> Shown:
+    """Deploys a version, plans that, or takes either back."""
+    return await lifecycle.set_deployment(
+        tenant.principal, tenant.database, flow.id, version_id, at, SHOWN_FLOW_VERSION
+    )
+
+
+async def copy(tenant: Tenant, flow: Flow, version_id: int) -> Shown:
+    """The new Draft."""
+    return await lifecycle.copy_version(
+        tenant.principal, tenant.database, flow.id, version_id, SHOWN_FLOW_VERSION, keep=KEEP
+    )
+
+
+async def start_draft(tenant: Tenant, flow: Flow) -> Shown:
+    return await lifecycle.create_draft(tenant.principal, tenant.database, flow.id, SHOWN_FLOW_VERSION)
+
+
+async def deploy_draft(tenant: Tenant, flow: Flow) -> Shown:
     """Deploys a Draft made for it."""
-    draft = await lifecycle.create_draft(tenant.principal, tenant.database, flow.id)
-    return await lifecycle.set_deployment(tenant.principal, tenant.database, flow.id, draft.id, yesterday())
+    draft = await start_draft(tenant, flow)
+    return await place(tenant, flow, draft.id, yesterday())

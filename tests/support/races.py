@@ -17,7 +17,8 @@ from core.operations import lifecycle, undo
 from core.operations.deletions import Terms
 from schemas.losant import content_of
 from tests.support.arrangements import run_deletion
-from tests.support.lifecycles import come_due, tomorrow
+from tests.support.lifecycles import come_due, place, tomorrow
+from tests.support.lifecycles import copy as copy_version
 from tests.support.tenants import KEEP, Tenant, yesterday
 
 _numbers = itertools.count(1)
@@ -54,7 +55,7 @@ async def make_arena(tenant: Tenant, terms: Terms) -> Arena:
         await lifecycle.remove_version(tenant.principal, tenant.database, flow.id, version.id, keep=KEEP)
     await tenant.deploy(flow, made[0])
     arena.ids = [version.id for version in made[:3]]
-    await lifecycle.copy_version(tenant.principal, tenant.database, flow.id, made[1].id, keep=KEEP)
+    await copy_version(tenant, flow, made[1].id)
     arena.versions = {version.id for version in made}
     arena.digests = {version.digest for version in made}
     return arena
@@ -87,9 +88,7 @@ async def carry_out(arena: Arena, number: int) -> None:
 
 
 async def copy(arena: Arena, number: int) -> None:
-    await lifecycle.copy_version(
-        arena.tenant.principal, arena.tenant.database, arena.flow.id, arena.target(number), keep=KEEP
-    )
+    await copy_version(arena.tenant, arena.flow, arena.target(number))
 
 
 async def delete(arena: Arena, number: int) -> None:
@@ -119,7 +118,7 @@ async def restore(arena: Arena, number: int) -> None:
 
 
 async def _place(arena: Arena, version_id: int, at: datetime | None) -> None:
-    await lifecycle.set_deployment(arena.tenant.principal, arena.tenant.database, arena.flow.id, version_id, at)
+    await place(arena.tenant, arena.flow, version_id, at)
 
 
 Act = Callable[[Arena, int], Awaitable[None]]

@@ -66,7 +66,7 @@ ORDER BY c.relname
 
 _FUNCTIONS = """
 SELECT pg_get_functiondef(oid) AS definition
-FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname, pronargs
+FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY oid -- one may call those made before it
 """
 
 _TRIGGERS = """

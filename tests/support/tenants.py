@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.domain.access import ActorType, Claim, Need, Principal, credential_digest
+from core.domain.access import ActorType, Claim, Need, Principal, Role, Visitor, credential_digest
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.etags import ANY, Etag
@@ -103,6 +103,11 @@ class Tenant:
     def claim(self, scope: str, *, reads: bool = True) -> Claim:
         """What a request with the tenant's token shows."""
         return Claim(credential_digest(self.token), self.application_id, Need(scope, reads=reads), "127.0.0.1")
+
+    def visitor(self, scope: str) -> Visitor:
+        """The same under /api/v1."""
+        digest = credential_digest(self.token)
+        return Visitor(Need(scope, reads=True), Role.READ_ONLY, "127.0.0.1", digest)
 
     async def read_version(self, flow: Flow, segment: str) -> Version:
         """The version at this address. Raises NotFound like the operation."""

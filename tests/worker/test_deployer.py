@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from core.domain.flows import Flow
-from core.domain.versions import VersionStatus, VersionView
+from core.domain.versions import VersionStatus
 from core.operations import lifecycle
 from core.store.database import Connection
-from tests.support.lifecycles import come_due, tomorrow, views
+from tests.support.lifecycles import come_due, place, start_draft, tomorrow, views
 from tests.support.logs import Logs
 from tests.support.tenants import KEEP, Tenant, make_tenant
 from tests.support.waiting import until
@@ -25,8 +25,8 @@ def deployer(tenant: Tenant) -> Deployer:
     return Deployer(tenant.database)
 
 
-async def plan(tenant: Tenant, flow: Flow, version_id: int, at: datetime | None = None) -> VersionView:
-    return await lifecycle.set_deployment(tenant.principal, tenant.database, flow.id, version_id, at or tomorrow())
+async def plan(tenant: Tenant, flow: Flow, version_id: int, at: datetime | None = None) -> None:
+    await place(tenant, flow, version_id, at or tomorrow())
 
 
 async def make_planned(tenant: Tenant, name: str = "v") -> tuple[Flow, int]:
@@ -162,7 +162,7 @@ async def test_a_plan_that_changes_while_its_deployer_waits_is_not_carried_out(
 
 async def test_a_draft_is_deployed_as_it_is_by_then(tenant: Tenant, deployer: Deployer) -> None:
     flow = await tenant.make_flow()
-    draft = await lifecycle.create_draft(tenant.principal, tenant.database, flow.id)
+    draft = await start_draft(tenant, flow)
     await plan(tenant, flow, draft.id)
     await come_due(tenant)
     assert await deployer.run_once() == 1
@@ -177,7 +177,7 @@ async def test_a_deleted_flow_has_no_plans(tenant: Tenant, deployer: Deployer) -
     flow, version_id = await make_planned(tenant)
     inactive = [view for view in await views(tenant, flow) if view.id == version_id]
     assert inactive[0].deploy_at is not None
-    await lifecycle.set_deployment(tenant.principal, tenant.database, flow.id, version_id, None)
+    await place(tenant, flow, version_id, None)
     await lifecycle.remove_version(tenant.principal, tenant.database, flow.id, version_id, keep=KEEP)
     assert (await deployer.run_once(), await deployer.due_in()) == (0, None)
 

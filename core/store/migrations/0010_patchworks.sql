@@ -22,3 +22,26 @@ CREATE INDEX flow_versions_due_index ON flow_versions (deploy_at) WHERE deploy_a
 
 -- The Patchworks dialect lists the flows of all applications of a company, in order of their ids.
 CREATE INDEX flows_of_company_index ON flows (company_id, id) WHERE removing_since IS NULL;
+
+-- Who asks under /api/v1, for the statements that answer: what a token or a raw key opens, or a caller that was looked up
+-- before (`company`, and the application it is bound to, if any). No row: what was shown opens nothing.
+CREATE FUNCTION open_caller(shown bytea, is_key boolean, company bigint, application bigint)
+RETURNS TABLE (
+    caller_id bigint, company_id bigint, application_id bigint, scopes text[], rate_limit integer, unnoted boolean
+)
+LANGUAGE sql STABLE
+AS $$
+    SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit, false
+    FROM open_token(shown) t
+    JOIN companies c ON c.id = t.company_id
+    WHERE NOT is_key
+    UNION ALL
+    SELECT k.id, k.company_id, NULL, NULL, c.rate_limit,
+           k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute'
+    FROM api_keys k
+    JOIN companies c ON c.id = k.company_id
+    WHERE is_key AND k.digest = shown AND k.revoked_at IS NULL
+    UNION ALL
+    SELECT NULL, company, application, NULL, NULL, false
+    WHERE company IS NOT NULL
+$$;

@@ -25,11 +25,21 @@ SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS sh
 FROM t LEFT JOIN (v CROSS JOIN f) ON true;
 
 -- name: insert_draft
--- A flow's own content, with the first that is put in. The flow is locked and has none.
-INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest,
-                           created_by_type, created_by_id, updated_by_type, updated_by_id)
-VALUES ($1, $2, $3, 'Draft', $4, $5, $6, $7, $6, $7)
-RETURNING *;
+-- A flow's own content, with the first that is put in, with its place in the flow and its audit event. The flow is locked
+-- and has none.
+WITH f AS (
+    UPDATE flows SET next_iteration = next_iteration + 1 WHERE id = $2 AND company_id = $1
+    RETURNING next_iteration - 1 AS iteration
+), v AS (
+    INSERT INTO flow_versions (company_id, flow_id, iteration, status, body, digest,
+                               created_by_type, created_by_id, updated_by_type, updated_by_id)
+    SELECT $1, $2, f.iteration, 'Draft', $3, $4, $5, $6, $5, $6 FROM f
+    RETURNING *
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
+    SELECT $1, $5, $6, $7, 'draft.create', 'version', id, digest FROM v
+)
+SELECT * FROM v;
 
 -- name: show_version_by_id
 -- A version as its dialect shows it, and what the token that asks may see, in one round trip. No row: the token
@@ -50,10 +60,22 @@ LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.name = $3 AND v.company_id =
 
 -- name: show_changed_version
 -- A version as its dialect shows it, after a change in the same transaction.
-SELECT /* shown */ ''::bytea AS shown
+SELECT v.id, v.revision, /* shown */ ''::bytea AS shown
 FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id
 WHERE v.id = $2 AND v.company_id = $1;
+
+-- name: show_touched_version
+-- The same, and whoever has read its flow is told that what is read with it is another one now.
+WITH touched AS (
+    UPDATE flows
+    SET revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4, updated_by_id = $5
+    WHERE id = $3 AND company_id = $1
+)
+SELECT v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM flow_versions v
+JOIN flows f ON f.id = v.flow_id
+WHERE v.id = $2 AND v.flow_id = $3 AND v.company_id = $1;
 
 -- name: lock_version_by_id
 -- For a change of one version, after its flow was locked. Decide in a later statement: a wait here may end with
@@ -69,8 +91,9 @@ WHERE name = $3 AND flow_id = $2 AND company_id = $1
 FOR NO KEY UPDATE;
 
 -- name: lock_any_version
--- The same by id for a dialect in which a Draft has an address like any other version.
-SELECT id FROM flow_versions
+-- The same by id for a dialect in which a Draft has an address like any other version, read as it is once it is locked,
+-- with how many seconds $4 is ahead then by the clock that decides when it has come.
+SELECT *, extract(epoch FROM $4::timestamptz - clock_timestamp())::float8 AS ahead FROM flow_versions
 WHERE id = $3 AND flow_id = $2 AND company_id = $1
 FOR NO KEY UPDATE;
 
@@ -92,22 +115,45 @@ SET enabled = $3, notes = $4, body = $5, digest = $6, revision = revision + 1,
 WHERE id = $2 AND company_id = $1
 RETURNING *;
 
--- name: demote_deployed
--- First half of a deploy; in one statement with the second, the partial unique index would fail by row order.
-UPDATE flow_versions
-SET status = 'Inactive', deployed_at = NULL, revision = revision + 1,
-    updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
-WHERE flow_id = $2 AND company_id = $1 AND status = 'Deployed'
-RETURNING id, digest;
+-- name: release_deployed
+-- First half of a deploy; in one statement with the second, the partial unique index would fail by row order. What is
+-- deployed becomes inactive, and what is pending is taken back, but for that of the version $3; each with its audit event.
+WITH old AS (
+    SELECT id, status FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND status = 'Deployed'
+    UNION ALL
+    SELECT id, status FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL AND id <> $3
+), changed AS (
+    UPDATE flow_versions v
+    SET status = CASE old.status WHEN 'Deployed' THEN 'Inactive' ELSE old.status END, deployed_at = NULL,
+        deploy_at = NULL, revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4,
+        updated_by_id = $5
+    FROM old
+    WHERE v.id = old.id AND v.company_id = $1
+    RETURNING v.id, v.digest, old.status AS was
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, before_digest)
+    SELECT $1, $4, $5, $6, CASE was WHEN 'Deployed' THEN 'version.undeploy' ELSE 'version.deploy_cancel' END, 'version',
+           id, CASE was WHEN 'Deployed' THEN digest END
+    FROM changed
+)
+SELECT count(*) FROM changed;
 
 -- name: promote_version
--- Second half of a deploy. A Draft gets the name $5, anything else keeps its own.
-UPDATE flow_versions
-SET status = 'Deployed', deployed_at = clock_timestamp(), last_deployed_at = clock_timestamp(), deploy_at = NULL,
-    name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
-    revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $3, updated_by_id = $4
-WHERE id = $2 AND company_id = $1
-RETURNING id, digest, name, deployed_at;
+-- Second half of a deploy, with its audit event. A Draft gets the name $5, anything else keeps its own.
+WITH v AS (
+    UPDATE flow_versions
+    SET status = 'Deployed', deployed_at = clock.now, last_deployed_at = clock.now, deploy_at = NULL,
+        name = coalesce(name, $5), name_folded = coalesce(name_folded, $6),
+        revision = revision + 1, updated_at = clock.now, updated_by_type = $3, updated_by_id = $4
+    FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
+    WHERE id = $2 AND company_id = $1
+    RETURNING id, digest, name, deployed_at
+), accounted AS (
+    INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest,
+                              details)
+    SELECT $1, $3, $4, $7, 'version.deploy', 'version', id, digest, $8 FROM v
+)
+SELECT * FROM v;
 
 -- name: names_beginning
 -- The names a flow has already used that are $3, or $3 with a hyphen and more; $3 has no wildcards.
@@ -126,10 +172,6 @@ UPDATE flow_versions
 SET deploy_at = NULL, revision = revision + 1, updated_at = clock_timestamp(), updated_by_type = $4, updated_by_id = $5
 WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL AND id <> $3
 RETURNING id;
-
--- name: seconds_until
--- How far ahead an instant is, by the clock that decides when it has come; negative once it has.
-SELECT extract(epoch FROM $1::timestamptz - clock_timestamp())::float8;
 
 -- name: list_due
 -- Deploys whose instant has come, the earliest first. Nobody is locked: whoever carries one out locks its flow and looks
@@ -337,39 +379,43 @@ FROM flow_versions v
 JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
 WHERE v.id = $2 AND v.company_id = $1 AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL;
 
--- name: read_view
--- A version without its content, which can have megabytes; null in $4 means a flow of any application.
-SELECT v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
-       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
-WHERE v.id = $3 AND v.flow_id = $2 AND v.company_id = $1
-  AND ($4::bigint IS NULL OR f.application_id = $4) AND f.removing_since IS NULL;
+-- name: show_flow_version
+-- A version of a company's flow, its Draft included, as its dialect shows it; and who asks, in one round trip. No row:
+-- the caller is nobody. No revision: there is no such version to be seen.
+SELECT t.*, v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM open_caller($1, $2, $3, $4) t
+LEFT JOIN flows f ON f.id = $5 AND f.company_id = t.company_id AND f.removing_since IS NULL
+                 AND (t.application_id IS NULL OR f.application_id = t.application_id)
+LEFT JOIN flow_versions v ON v.id = $6 AND v.flow_id = f.id AND v.company_id = f.company_id;
 
--- name: list_views
--- A page of a flow's versions, the Draft among them, narrowed and ordered by what is put in.
-SELECT v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
-       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
-WHERE v.flow_id = $2 AND v.company_id = $1
-  AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL AND /* query */ TRUE
-ORDER BY /* order */ 1
-LIMIT $4 OFFSET $5;
+-- name: show_flow_versions
+-- The same of a page of a flow's versions, narrowed and ordered by what is put in, with their ids in this order, and how
+-- many there are in all; found is null if there is no such flow to be seen. A page that ends the list tells how long it
+-- is.
+SELECT t.*, f.id AS found, page.items, page.ids,
+       CASE WHEN page.size < $6 AND (page.size > 0 OR $7 = 0) THEN $7 + page.size
+            ELSE (SELECT count(*) FROM flow_versions v
+                  WHERE v.flow_id = f.id AND v.company_id = f.company_id AND /* query */ TRUE)
+       END AS total
+FROM open_caller($1, $2, $3, $4) t
+LEFT JOIN flows f ON f.id = $5 AND f.company_id = t.company_id AND f.removing_since IS NULL
+                 AND (t.application_id IS NULL OR f.application_id = t.application_id)
+CROSS JOIN LATERAL (
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           array_agg(v.id ORDER BY /* order */ 1) AS ids, count(*) AS size
+    FROM flow_versions v
+    WHERE v.company_id = f.company_id AND v.id = ANY(ARRAY(
+        SELECT v.id FROM flow_versions v
+        WHERE v.flow_id = f.id AND v.company_id = f.company_id AND /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $6 OFFSET $7
+    ))
+) AS page;
 
--- name: count_views
--- How many list_views has to page through.
-SELECT count(*)
-FROM flow_versions v
-JOIN flows f ON f.id = v.flow_id AND f.company_id = v.company_id
-WHERE v.flow_id = $2 AND v.company_id = $1
-  AND ($3::bigint IS NULL OR f.application_id = $3) AND f.removing_since IS NULL AND /* query */ TRUE;
-
--- name: list_related
+-- name: show_related
 -- Of each of these flows the newest $3 versions, the newest $4, and with $5 the deployed one: three relations in one
 -- statement, whatever number of flows there are. An ordinal is found in its index, from the last one down.
-SELECT t.relation, v.id, v.flow_id, v.iteration, v.name, v.status, v.enabled, v.notes, v.digest, v.revision,
-       v.deploy_at, v.deployed_at, v.last_deployed_at, v.created_at, v.updated_at, f.name AS flow_name, f.flow_priority
+SELECT f.id AS flow_id, t.relation, /* shown */ ''::bytea AS shown
 FROM flows f
 CROSS JOIN LATERAL (
     (SELECT 'versions' AS relation, a.id FROM flow_versions a
@@ -384,3 +430,15 @@ CROSS JOIN LATERAL (
 JOIN flow_versions v ON v.id = t.id AND v.company_id = f.company_id
 WHERE f.company_id = $1 AND f.id = ANY($2::bigint[])
 ORDER BY f.id, v.iteration DESC;
+
+-- name: count_related
+-- How many versions each of these flows has where $3 asks, whether it has any, and whether one is deployed.
+SELECT f.id AS flow_id,
+       CASE WHEN $3::boolean
+            THEN (SELECT count(*) FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id)
+       END AS versions,
+       EXISTS (SELECT FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id) AS has_versions,
+       EXISTS (SELECT FROM flow_versions v
+               WHERE v.flow_id = f.id AND v.company_id = f.company_id AND v.status = 'Deployed') AS has_deployed
+FROM flows f
+WHERE f.company_id = $1 AND f.id = ANY($2::bigint[]);

@@ -90,10 +90,6 @@ FOR NO KEY UPDATE;
 -- The same lock for a job's batch, which also works on flows that are being removed.
 SELECT id FROM flows WHERE id = $2 AND company_id = $1 FOR NO KEY UPDATE;
 
--- name: take_iteration
--- Hands out the next ordinal. The flow is already locked, so nobody else gets the same one.
-UPDATE flows SET next_iteration = next_iteration + 1 WHERE id = $1 RETURNING next_iteration - 1;
-
 -- name: update_flow
 -- Changes what is given; null leaves a value as it is, but for what $13 names, which becomes null.
 UPDATE flows
@@ -174,25 +170,34 @@ SELECT EXISTS (
     WHERE id = $2 AND company_id = $1 AND ($3::bigint IS NULL OR application_id = $3) AND removing_since IS NULL
 );
 
--- name: list_company_flows
--- A page of the flows of a company, or of one application of it where $2 names one, narrowed and ordered by what is put
--- in; with how many versions each has if $5 asks, and whether it has any if $6 does.
-SELECT f.*, d.id AS deployed_version_id, NULL AS develop,
-       CASE WHEN $5::boolean
-            THEN (SELECT count(*) FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id)
-       END AS versions_count,
-       CASE WHEN $6::boolean
-            THEN EXISTS (SELECT FROM flow_versions v WHERE v.flow_id = f.id AND v.company_id = f.company_id)
-       END AS has_versions
-FROM flows f
-LEFT JOIN flow_versions d ON d.flow_id = f.id AND d.company_id = f.company_id AND d.status = 'Deployed'
-WHERE f.company_id = $1 AND ($2::bigint IS NULL OR f.application_id = $2) AND f.removing_since IS NULL
-  AND /* query */ TRUE
-ORDER BY /* order */ 1
-LIMIT $3 OFFSET $4;
+-- name: show_company_flow
+-- A flow of a company, in whatever application the caller may see, as its dialect shows it; and who asks, in one round
+-- trip. No row: the caller is nobody. No revision: there is no such flow to be seen.
+SELECT t.*, f.id, f.revision, /* shown */ ''::bytea AS shown
+FROM open_caller($1, $2, $3, $4) t
+LEFT JOIN flows f ON f.id = $5 AND f.company_id = t.company_id AND f.removing_since IS NULL
+                 AND (t.application_id IS NULL OR f.application_id = t.application_id);
 
--- name: count_company_flows
--- How many list_company_flows has to page through.
-SELECT count(*) FROM flows f
-WHERE f.company_id = $1 AND ($2::bigint IS NULL OR f.application_id = $2) AND f.removing_since IS NULL
-  AND /* query */ TRUE;
+-- name: show_company_flows
+-- The same of a page of them, narrowed and ordered by what is put in, with their ids in this order, and how many there
+-- are in all. A page that ends the list tells how long it is.
+SELECT t.*, page.items, page.ids,
+       CASE WHEN page.size < $5 AND (page.size > 0 OR $6 = 0) THEN $6 + page.size
+            ELSE (SELECT count(*) FROM flows f
+                  WHERE f.company_id = t.company_id AND f.removing_since IS NULL
+                    AND (t.application_id IS NULL OR f.application_id = t.application_id) AND /* query */ TRUE)
+       END AS total
+FROM open_caller($1, $2, $3, $4) t
+CROSS JOIN LATERAL (
+    SELECT coalesce(string_agg(/* shown */ ''::bytea, ','::bytea ORDER BY /* order */ 1), '') AS items,
+           array_agg(f.id ORDER BY /* order */ 1) AS ids, count(*) AS size
+    FROM flows f
+    WHERE f.company_id = t.company_id AND f.id = ANY(ARRAY(
+        SELECT f.id FROM flows f
+        WHERE f.company_id = t.company_id AND f.removing_since IS NULL
+          AND (t.application_id IS NULL OR f.application_id = t.application_id) AND /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $5 OFFSET $6
+    ))
+) AS page;
+

@@ -12,13 +12,14 @@ SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, $1:
 -- name: insert_due
 -- Runs of locked schedules and, for those that are to begin, the jobs that dispatch them: $8 and $9 are the jobs'
 -- numbers and public ids, of which $7 says whose each run is. An instant that has its account already is left alone, and
--- a job without a run is not written. Returns how many runs were written.
+-- a job without a run is not written. $10 is what made them begin, where nothing was due. Returns how many runs were
+-- written.
 WITH stored AS (
     INSERT INTO runs (company_id, flow_id, flow_version_id, schedule_id, scheduled_for, trigger, trigger_key, status,
                       reason, buffered, dst_merged, version_name, version_iteration, version_revision, digest,
                       finished_at, job_id)
     SELECT st.company_id, st.flow_id, st.flow_version_id, st.schedule_id, g.scheduled_for,
-           CASE WHEN t.id IS NULL THEN 'schedule' ELSE 'timer' END, t.trigger_key, g.status,
+           coalesce($10, CASE WHEN t.id IS NULL THEN 'schedule' ELSE 'timer' END), t.trigger_key, g.status,
            g.reason, g.buffered, g.dst_merged, v.name, v.iteration, v.revision, v.digest,
            CASE WHEN g.status IN ('skipped', 'missed') THEN clock_timestamp() END, g.job_id
     FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::bigint[])
@@ -113,3 +114,15 @@ SELECT DISTINCT date_trunc('week', scheduled_for AT TIME ZONE 'UTC')::date AS we
 -- name: drop_week
 -- The oldest week of the ledger that is past its keep time, whole; null if there is none.
 SELECT drop_partition('runs', (clock_timestamp() AT TIME ZONE 'UTC')::date - $1::integer, 7);
+
+-- name: list_missed
+-- The oldest missed instants of a locked schedule that have a row.
+SELECT id, scheduled_for, schedule_id, company_id FROM runs
+WHERE company_id = $1 AND schedule_id = $2 AND status = 'missed'
+ORDER BY scheduled_for LIMIT $3;
+
+-- name: reopen_missed
+-- Missed instants that are run after all, each when its turn comes; their schedule is locked.
+UPDATE runs
+SET status = 'queued', trigger = 'repair', reason = NULL, message = NULL, finished_at = NULL, buffered = true
+WHERE company_id = $1 AND schedule_id = $2 AND scheduled_for = ANY($3::timestamptz[]) AND status = 'missed';

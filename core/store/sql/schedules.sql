@@ -8,6 +8,15 @@ SELECT * FROM schedules
 WHERE company_id = $1 AND flow_id = $2 AND flow_version_id = $3
 ORDER BY id LIMIT $4 OFFSET $5;
 
+-- name: list_schedules_of_versions
+-- The same of several versions at once, each looked up by its flow.
+SELECT s.*
+FROM flow_versions v
+JOIN schedules s ON s.flow_id = v.flow_id AND s.flow_version_id = v.id AND s.company_id = v.company_id
+WHERE v.id = ANY($2::bigint[]) AND v.company_id = $1
+ORDER BY s.flow_version_id, s.id
+LIMIT $3;
+
 -- name: count_schedules
 -- How many a version has: to page through, and so that there are never too many.
 SELECT count(*) FROM schedules WHERE company_id = $1 AND flow_id = $2 AND flow_version_id = $3;
@@ -62,3 +71,9 @@ SELECT s.id, s.company_id, s.flow_id, $2, s.cron_string, s.timezone, s.overlap_p
        s.created_by_type, s.created_by_id, s.updated_by_type, s.updated_by_id
 FROM json_populate_recordset(NULL::schedules, $3::json) AS s
 WHERE s.company_id = $1;
+
+-- name: find_schedule
+-- One schedule by its id alone, of any application or of one; its version says which flow to lock.
+SELECT s.* FROM schedules s
+JOIN flows f ON f.id = s.flow_id AND f.company_id = s.company_id AND f.removing_since IS NULL
+WHERE s.id = $2 AND s.company_id = $1 AND ($3::bigint IS NULL OR f.application_id = $3);

@@ -1,6 +1,10 @@
--- name: list_triggers
+-- name: take_triggers
 -- The timer triggers in the content of a flow's deployed version; of two with one key the first counts. Numbers and
--- texts only: content may hold anything in their place. Flows of other classes run on devices or on requests.
+-- texts only: content may hold anything in their place. Flows of other classes run on devices or on requests. The flow's
+-- timers go, before those of what is deployed now are written; what they did stays in the ledger.
+WITH gone AS (
+    DELETE FROM timers WHERE flow_id = $2 AND company_id = $1
+)
 SELECT DISTINCT ON (key) v.id AS flow_version_id, coalesce(t.value ->> 'key', '#' || t.place) AS key,
        CASE WHEN json_typeof(t.value #> '{config,seconds}') = 'number'
             THEN (t.value #>> '{config,seconds}')::numeric::float8 END AS seconds,
@@ -14,10 +18,6 @@ WHERE v.flow_id = $2 AND v.company_id = $1 AND v.status = 'Deployed'
   AND json_typeof(t.value) = 'object' AND t.value ->> 'type' = 'timer'
 ORDER BY key, t.place
 LIMIT $3;
-
--- name: delete_timers
--- A flow's timers, before those of what is deployed now are written. What they did stays in the ledger.
-DELETE FROM timers WHERE flow_id = $2 AND company_id = $1;
 
 -- name: insert_timers
 -- With ids of schedules: one ledger accounts for both.

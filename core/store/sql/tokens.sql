@@ -27,11 +27,9 @@ RETURNING id;
 -- Switches a token off or on; a revoked one stays closed.
 UPDATE application_tokens SET active = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING company_id;
 
--- name: find_application_token
--- Who a bearer token is, if it opens anything at all.
-SELECT t.id, t.company_id, t.application_id, t.scopes, c.rate_limit
-FROM open_token($1) t
-JOIN companies c ON c.id = t.company_id;
+-- name: find_caller
+-- Who shows a token or a key, if it opens anything at all.
+SELECT * FROM open_caller($1, $2, NULL, NULL);
 
 -- name: create_api_key
 -- Stores a company's key by its digest.
@@ -48,14 +46,6 @@ UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at 
 -- name: revoke_api_keys
 -- The same for all of a company.
 UPDATE api_keys SET revoked_at = clock_timestamp() WHERE company_id = $1 AND revoked_at IS NULL RETURNING id;
-
--- name: find_api_key
--- Whose a raw key is, unless it was revoked, and whether its last use was noted long enough ago to note another.
-SELECT k.id, k.company_id, c.rate_limit,
-       (k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute') AS unnoted
-FROM api_keys k
-JOIN companies c ON c.id = k.company_id
-WHERE k.digest = $1 AND k.revoked_at IS NULL;
 
 -- name: note_key_use
 -- The condition stands here once more: of many requests that find the note old at the same time one writes, and the

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from yarl import URL
 
 from core.domain.listings import Listing
+from core.operations.shown import Page
 from schemas.patchworks_lists import FILTER
 from service.calls import Answer, Call
 from service.native.paging import Paging
@@ -22,12 +24,29 @@ def listing_of(call: Call) -> Listing:
     return Listing(paging.limit, paging.offset, filters, sorts)
 
 
-def page_of(call: Call, path: str, rows: list[Any], total: int) -> Answer:
-    """The page, with links that ask for the same in the same way."""
+def is_special(call: Call) -> bool:
+    """Whether things are to be shown with more or less than themselves."""
+    return bool(call.query["include"] or call.query["version_fields"] or call.query.get("flow_fields"))
+
+
+def page_of(call: Call, path: str, page: Page, rows: list[Any] | None = None) -> Answer:
+    """The page, with links that ask for the same in the same way; with these rows where it is not shown as it came."""
     paging = Paging.of(call)
+    shown = orjson.Fragment(b"[" + page.items + b"]") if rows is None else rows
+    return paging.answer(call, path, shown, page.total, kept_of(call), count=len(page.ids))
+
+
+def kept_of(call: Call) -> dict[str, str]:
+    """What of a query string stands in the links of its answer."""
     asked = URL(call.raw_path, encoded=True).query
     kept = {name: value for name, value in asked.items() if name.partition("[")[0] in _KEPT}
-    return paging.answer(call, path, rows, total, {**kept, "per_page": str(paging.limit)})
+    return {**kept, "per_page": str(Paging.of(call).limit)}
+
+
+def rows_of(page: Page) -> list[dict[str, Any]]:
+    """What is on the page, each as it is shown."""
+    rows: list[dict[str, Any]] = orjson.loads(b"[" + page.items + b"]")
+    return rows
 
 
 _KEPT = frozenset({"filter", "sort", "include", "fields"})

@@ -50,8 +50,8 @@ def _retry(error: errors.PenstockError) -> dict[str, str]:
     return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
 
 
-def page(rows: list[Any], *, path: str, query: dict[str, str], number: int, per_page: int, total: int) -> Answer:
-    """A page of rows, numbered from 1, with links that keep the rest of the query string."""
+def page(rows: Any, count: int, *, path: str, query: dict[str, str], number: int, per_page: int, total: int) -> Answer:
+    """A page of so many rows, numbered from 1, with links that keep the rest of the query string."""
     last = max(1, -(-total // per_page))
     first_row = (number - 1) * per_page + 1
 
@@ -60,11 +60,11 @@ def page(rows: list[Any], *, path: str, query: dict[str, str], number: int, per_
 
     meta = {
         "current_page": number,
-        "from": first_row if rows else None,
+        "from": first_row if count else None,
         "last_page": last,
         "path": path,
         "per_page": per_page,
-        "to": first_row + len(rows) - 1 if rows else None,
+        "to": first_row + count - 1 if count else None,
         "total": total,
     }
     links = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import orjson
 
 from core.domain.addresses import check_callback_url
 from core.domain.etags import render_etag
 from core.domain.flows import FlowChange, Running
 from core.operations import catalogue, deletions, flows
-from core.operations.catalogue import Along, Entry
 from core.operations.shown import Shown
-from schemas.patchworks import SHOWN_FLOW, chosen, render_flow, render_version
+from schemas.patchworks import SHOWN_FLOW
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import listing_of, page_of
+from service.dialects.patchworks.along import flows_along
+from service.dialects.patchworks.asking import is_special, listing_of, page_of, rows_of
 
 DELETED = "The flow was deleted; a job removes its versions."
 
@@ -21,8 +21,8 @@ CLEARABLE = ("description", "runner_url")
 
 
 async def list_flows(call: Call) -> Answer:
-    found, total = await catalogue.list_company_flows(call.principal, call.database, listing_of(call), _along(call))
-    return page_of(call, "/flows", [_entry(call, entry) for entry in found], total)
+    page = await catalogue.show_company_flows(call.visitor, call.database, listing_of(call), SHOWN_FLOW)
+    return page_of(call, "/flows", page, await flows_along(call, rows_of(page)) if is_special(call) else None)
 
 
 async def create_flow(call: Call) -> Answer:
@@ -39,8 +39,11 @@ async def create_flow(call: Call) -> Answer:
 
 
 async def read_flow(call: Call) -> Answer:
-    entry = await catalogue.read_company_flow(call.principal, call.database, call.integer_id("flow"), _along(call))
-    return Answer(200, {"data": _entry(call, entry)}, {"ETag": render_etag(entry.flow.revision)})
+    shown = await catalogue.show_company_flow(call.visitor, call.database, call.integer_id("flow"), SHOWN_FLOW)
+    if not is_special(call):
+        return _answer(shown)
+    (flow,) = await flows_along(call, [orjson.loads(shown.text)])
+    return Answer(200, {"data": flow}, {"ETag": render_etag(shown.revision)})
 
 
 async def replace_flow(call: Call) -> Answer:
@@ -100,41 +103,3 @@ def _running(call: Call) -> Running:
         None if priority is None else int(priority),
         None if seconds is None else int(seconds),
     )
-
-
-def _along(call: Call) -> Along:
-    asked = call.query["include"]
-    return Along(
-        versions="versions" in asked,
-        latest="latestVersion" in asked,
-        deployed="deployedVersion" in asked,
-        versions_count="versions_count" in asked,
-        versions_exist="versionsExists" in asked or "latestVersionExists" in asked,
-    )
-
-
-def _entry(call: Call, entry: Entry) -> dict[str, Any]:
-    """A flow with what was asked for along with it; each include has its key in `_INCLUDED`."""
-    fields = call.query["version_fields"]
-    along: dict[str, Any] = {
-        "versions": lambda: [chosen(render_version(version), fields) for version in entry.versions],
-        "latestVersion": lambda: entry.latest and chosen(render_version(entry.latest), fields),
-        "deployedVersion": lambda: entry.deployed and chosen(render_version(entry.deployed), fields),
-        "versions_count": lambda: entry.versions_count,
-        "versionsExists": lambda: entry.has_versions,
-        "latestVersionExists": lambda: entry.has_versions,
-        "deployedVersionExists": lambda: entry.flow.deployed_version_id is not None,
-    }
-    shown = chosen(render_flow(entry.flow), call.query["flow_fields"])
-    return shown | {_INCLUDED[name]: along[name]() for name in call.query["include"]}
-
-
-_INCLUDED = {
-    "versions": "versions",
-    "latestVersion": "latest_version",
-    "deployedVersion": "deployed_version",
-    "versions_count": "versions_count",
-    "versionsExists": "versions_exists",
-    "latestVersionExists": "latest_version_exists",
-    "deployedVersionExists": "deployed_version_exists",
-}

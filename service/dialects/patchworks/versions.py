@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
+import orjson
+
 from core.domain.etags import render_etag
-from core.domain.versions import VersionView
 from core.operations import lifecycle
+from core.operations.shown import Shown
 from schemas.moments import parse_moment
-from schemas.patchworks import chosen, render_version
+from schemas.patchworks import SHOWN_FLOW_VERSION
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import listing_of, page_of
+from service.dialects.patchworks.along import versions_along
+from service.dialects.patchworks.asking import is_special, listing_of, page_of, rows_of
 
 DELETED = "The flow version was deleted."
 
 
 async def list_versions(call: Call) -> Answer:
-    flow_id = call.integer_id("flow")
-    found, total = await lifecycle.list_flow_versions(call.principal, call.database, flow_id, listing_of(call))
-    rows = [chosen(render_version(version), call.query["version_fields"]) for version in found]
-    return page_of(call, f"/flows/{flow_id}/versions", rows, total)
+    flow_id, path = call.integer_id("flow"), f"/flows/{call.integer_id('flow')}/versions"
+    page = await lifecycle.show_flow_versions(
+        call.visitor, call.database, flow_id, listing_of(call), SHOWN_FLOW_VERSION
+    )
+    return page_of(call, path, page, await versions_along(call, rows_of(page)) if is_special(call) else None)
 
 
 async def create_version(call: Call) -> Answer:
     """An empty Draft, for a flow that has none."""
-    return _answer(await lifecycle.create_draft(call.principal, call.database, call.integer_id("flow")))
+    asked = (call.principal, call.database, call.integer_id("flow"))
+    return _answer(await lifecycle.create_draft(*asked, SHOWN_FLOW_VERSION))
 
 
 async def read_version(call: Call) -> Answer:
-    version = await lifecycle.read_flow_version(call.principal, call.database, *_place(call))
-    shown = chosen(render_version(version), call.query["version_fields"])
-    return Answer(200, {"data": shown}, {"ETag": render_etag(version.revision)})
+    shown = await lifecycle.show_flow_version(call.visitor, call.database, *_place(call), SHOWN_FLOW_VERSION)
+    if not is_special(call):
+        return _answer(shown)
+    (version,) = await versions_along(call, [orjson.loads(shown.text)])
+    return Answer(200, {"data": version}, {"ETag": render_etag(shown.revision)})
 
 
 async def change_version(call: Call) -> Answer:
     """`deployed_at` deploys, now or then, and null undeploys. Without it nothing changes."""
     asked = (call.principal, call.database, *_place(call))
     if "deployed_at" not in call.body:
-        version = await lifecycle.read_flow_version(*asked)
-        call.if_match.require(version.revision)
-        return _answer(version)
+        return _answer(await lifecycle.keep_deployment(*asked, SHOWN_FLOW_VERSION, etag=call.if_match))
     at = call.body["deployed_at"]
-    return _answer(await lifecycle.set_deployment(*asked, None if at is None else parse_moment(at), etag=call.if_match))
+    instant = None if at is None else parse_moment(at)
+    return _answer(await lifecycle.set_deployment(*asked, instant, SHOWN_FLOW_VERSION, etag=call.if_match))
 
 
 async def delete_version(call: Call) -> Answer:
@@ -53,7 +59,12 @@ async def copy_version(call: Call) -> Answer:
     """Answers with the new Draft."""
     return _answer(
         await lifecycle.copy_version(
-            call.principal, call.database, *_place(call), keep=call.service.keep, etag=call.if_match
+            call.principal,
+            call.database,
+            *_place(call),
+            SHOWN_FLOW_VERSION,
+            keep=call.service.keep,
+            etag=call.if_match,
         )
     )
 
@@ -62,5 +73,5 @@ def _place(call: Call) -> tuple[int, int]:
     return call.integer_id("flow"), call.integer_id("version")
 
 
-def _answer(version: VersionView) -> Answer:
-    return Answer(200, {"data": render_version(version)}, {"ETag": render_etag(version.revision)})
+def _answer(shown: Shown) -> Answer:
+    return Answer(200, b'{"data":' + shown.text + b"}", {"ETag": render_etag(shown.revision)})
