@@ -22,7 +22,9 @@ Serve = Callable[[Settings], Awaitable[int | None]]
 class Program(click.Group):
     """A group that knows the groups below it by name and imports them when they are asked for."""
 
-    groups = {"admin": "cli.admin", "jobs": "cli.jobs", "schedules": "cli.schedules"}  # noqa: RUF012 - read only
+    groups = {  # noqa: RUF012 - read only
+        "admin": "cli.admin", "jobs": "cli.jobs", "runs": "cli.runs", "schedules": "cli.schedules",
+    }  # fmt: skip
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted([*super().list_commands(context), *self.groups])

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
+from asyncpg import Record
+
 from core.domain.access import Principal
 from core.domain.accounting import MOST_CATCHUP, Entry
 from core.domain.errors import NotFound
@@ -142,3 +144,9 @@ async def _begin(connection: Connection, firing: Firing, schedule: StoredSchedul
     waiting = await runs.list_buffered(connection, schedule.id)
     await stage_runs(connection, sorted(waiting, key=lambda run: run.scheduled_for), firing)
     await schedule_states.count_ended(connection, [(schedule.id, -len(waiting), len(waiting))])
+
+
+async def list_recent_runs(database: Database, after: int, limit: int) -> list[Record]:
+    """The newest runs of all companies whose id is greater, the newest first, for the command line."""
+    async with database.connection() as connection:
+        return await run_lists.list_recent(connection, after, limit)

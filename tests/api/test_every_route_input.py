@@ -335,7 +335,7 @@ def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
     elif isinstance(field, TriggerFilter):
         yield from ("nonsense", "[]", "{}", '[{"type":"timer"}]', "0", "\0", "x" * 5000)
     elif isinstance(field, Several):
-        yield from WRONG_VALUES[str(field.data_key)]
+        yield from WRONG_VALUES[_kind(field)]
         yield "x" * 5000
         yield ",".join(["1"] * 101)
     elif isinstance(field, Names):
@@ -358,7 +358,7 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
     elif isinstance(field, TriggerFilter):
         yield ""
     elif isinstance(field, Several):
-        yield from RIGHT_VALUES[str(field.data_key)]
+        yield from RIGHT_VALUES[_kind(field)]
         yield from ("", ",", ",,")
     elif isinstance(field, Names):
         yield from ("", ",", *field.names, ",".join(field.names))
@@ -367,10 +367,25 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from RIGHT_TEXTS[str(field.data_key or field.name)]
 
 
+def _kind(field: Several) -> str:
+    """Its name, but for one that two lists have with different words."""
+    name = str(field.data_key)
+    return "status of runs" if name == "filter[status]" and "queued" in field.pattern else name
+
+
 NO_NUMBERS = ["x", "-1", "+1", "1.0", "1e2", "0x1", " 1", "1\n", "1\0", "\u0661", "null", "1,x", "9" * 20]
 NO_WORDS = ["nonsense", "\0", "v.id; --", "null"]
+NO_MOMENTS = ["x", "-1", "1.0", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "1" * 15, "\0", "null"]
 WRONG_VALUES = {
     "filter[id]": [*NO_NUMBERS, "0", "01", str(2**63)],
+    "filter[flow_id]": [*NO_NUMBERS, "0", "01", str(2**63)],
+    "filter[flow_version_id]": [*NO_NUMBERS, "0", "01", str(2**63)],
+    "filter[schedule_id]": [*NO_NUMBERS, "0", "01", str(2**63)],
+    "filter[trigger]": [*NO_WORDS, "Manual", "manual,Live"],
+    "filter[started_after]": NO_MOMENTS,
+    "filter[started_before]": NO_MOMENTS,
+    "from": NO_MOMENTS,
+    "status of runs": [*NO_WORDS, "0", "6", "Queued", "queued,Draft"],
     "filter[name]": ["\0", "a\0b", "x" * 256, "a," + "x" * 256],
     "filter[is_enabled]": ["yes", "2", "truee", "\0", "true,no"],
     "filter[flow_class]": [*NO_WORDS, "Cloud", "cloud,x"],
@@ -380,6 +395,14 @@ WRONG_VALUES = {
 }
 RIGHT_VALUES = {
     "filter[id]": ["1", "1,2", "9" * 18, str(2**63 - 1), "1,"],
+    "filter[flow_id]": ["1", "1,2", "9" * 18, str(2**63 - 1), "1,"],
+    "filter[flow_version_id]": ["1", "1,2"],
+    "filter[schedule_id]": ["1", "1,2"],
+    "filter[trigger]": ["manual", "schedule,repair,timer"],
+    "filter[started_after]": ["0", "1700000000000", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5-03:00"],
+    "filter[started_before]": ["0", "1700000000000", "2026-01-01T00:00:00Z"],
+    "from": ["0", "1700000000000", "2026-01-01T00:00:00Z"],
+    "status of runs": ["queued", "1", "2,missed", "skipped,5"],
     "filter[name]": ["a", "%", "_", "\\", "'; --", "\u00e4\u0661\U0001f600", "a,b", "x" * 255, "\ud800", "{}"],
     "filter[is_enabled]": ["0", "1", "true", "FALSE", "0,1"],
     "filter[flow_class]": ["cloud", "edge,customNode"],

@@ -76,6 +76,11 @@ POST   N/flow-runs/{run}/retry                          flow.pressVirtualButton 
 POST   N/flow-runs/{run}/stop                           flow.pressVirtualButton         W
 POST   N/flow-runs/{run}/report                         flow.pressVirtualButton         W
 GET    N/flow-runs/{run}/flow-run-logs                  flow.log                        R
+GET    N/flow-runs                                      flow.log                        R
+GET    N/flow-runs/{run}                                flow.log                        R
+GET    N/schedules/{schedule}/gaps                      flow.log                        R
+GET    N/schedules/{schedule}/calendar                  flowVersion.get                 R
+POST   N/schedules/{schedule}/repair                    flow.pressVirtualButton         W
 """
 """Method, address, what a token needs, and whether that reads or writes.
 

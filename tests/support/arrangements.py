@@ -321,6 +321,12 @@ async def _run(tenant: Tenant) -> Arranged:
     return Arranged({"run": str(run.id)}, flow=runnable.flow)
 
 
+async def _some_run(tenant: Tenant) -> Arranged:
+    """One for a list to show."""
+    await _run(tenant)
+    return Arranged({})
+
+
 async def _ended_run(tenant: Tenant) -> Arranged:
     runnable = await make_runnable(tenant, None)
     run = await runnable.stop(await runnable.start())
@@ -384,7 +390,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     patchworks_schedules.change_schedule: _schedule_change,
     patchworks_schedules.delete_schedule: _schedule,
     patchworks_schedules.preview_schedule: _previewed,
-    native_ledger.list_runs: _nothing,
+    native_ledger.list_runs: _some_run,
     native_ledger.read_run: _run,
     native_ledger.list_gaps: _own_schedule,
     native_ledger.show_calendar: _own_schedule,
