@@ -106,7 +106,8 @@ async def run_timekeeper(timekeeper: Timekeeper, wakeup: Wakeup) -> None:
         if kept >= KEPT_AT_ONCE:
             return 0.0
         due_in = await timekeeper.due_in()
-        return KEEP_SECONDS if due_in is None else min(max(due_in, SHORTEST_SECONDS), KEEP_SECONDS)
+        # What is due and was left is somebody else's for now, or waits until firing goes on.
+        return KEEP_SECONDS if due_in is None or due_in <= 0 else min(due_in, KEEP_SECONDS)
 
     await _repeat("timekeeper", once, _sleep)
 

@@ -165,9 +165,11 @@ async def _keep_told(connection: Connection, company_id: int, answers: Sequence[
 
 
 async def stage_waiting(database: Database, limit: int) -> int:
-    """Gives up to `limit` runs whose next try is due to new jobs; returns how many."""
+    """Gives up to `limit` runs whose next try is due to new jobs; returns how many. None while firing is paused."""
 
     async def work(connection: Connection) -> int:
+        if await firing_pauses.is_paused(connection):
+            return 0
         found = await store.find_waiting(connection, limit)
         await stage_runs(connection, found)
         return len(found)
