@@ -103,8 +103,10 @@ FROM spans
 
 
 async def check(database: Database) -> Account:
+    """The verdict on a ledger that stands still. What was staged is gone afterwards."""
     async with database.connection() as connection:
         row = await connection.fetchrow(_CHECK)
+    await discard_jobs(database)
     return Account(**dict(row))
 
 
@@ -121,7 +123,7 @@ async def caught_up(database: Database) -> None:
     await until(present, "everything due is accounted for", 60)
 
 
-async def idle(database: Database) -> None:
-    """Ends all firing, so that the ledger stands still."""
+async def discard_jobs(database: Database) -> None:
+    """What was staged is left to nobody: this is about the ledger, and dispatch has faults of its own."""
     async with database.connection() as connection:
-        await connection.execute("UPDATE schedule_states SET live_since = NULL, next_due = NULL")
+        await connection.execute("DELETE FROM jobs WHERE kind = 'dispatch_runs'")

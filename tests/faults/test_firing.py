@@ -12,7 +12,7 @@ from core.store.queries import query
 from tests.faults import unguarded
 from tests.faults.conftest import NewGround, Promise
 from tests.faults.deletion import RECOVERY_SECONDS
-from tests.faults.firing import caught_up, check, fall_behind, idle, make_ticking
+from tests.faults.firing import caught_up, check, discard_jobs, fall_behind, make_ticking
 from tests.faults.ground import Ground, open_ground
 from tests.support.servers import open_folder, running_postgres_server
 from tests.support.smtp import SmtpCatcher
@@ -78,6 +78,7 @@ async def test_stopped_in_the_middle(new_ground: NewGround, promise: Promise) ->
     await make_ticking(other, "Ticks", 20)
     await fall_behind(other.database, BEHIND)
     doubled = await unguarded.account_without_locks(other.database)
+    await discard_jobs(other.database)
     assert doubled > 0
     promise.kept(f"{account}", control=f"without lock and unique key, {doubled} instants have two accounts")
 
@@ -126,7 +127,6 @@ async def test_everything_at_once(ground: Ground, promise: Promise) -> None:
     await asyncio.gather(change(), kill())
     await caught_up(ground.database)
     await ground.roles.end()
-    await idle(ground.database)
     account = await check(ground.database)
     assert account.faultless, account
     assert account.expected >= 20_000
@@ -165,4 +165,5 @@ async def _settled(ground: Ground) -> int:
     await ground.start("scheduler")
     await caught_up(ground.database)
     await ground.roles.end()
+    await discard_jobs(ground.database)
     return await unguarded.unaccounted_since(ground.database, BEHIND)

@@ -134,8 +134,8 @@ async def unaccounted_since(database: Database, by: timedelta) -> int:
     async with database.connection() as connection:
         number: int = await connection.fetchval(
             "SELECT sum(extract(epoch FROM first - live_since)::bigint) FROM ("
-            "  SELECT st.live_since, (SELECT min(r.scheduled_for) FROM runs r WHERE r.schedule_id = st.schedule_id)"
-            "         AS first FROM schedule_states st"
+            "  SELECT st.live_since, coalesce((SELECT min(r.scheduled_for) FROM runs r"
+            "         WHERE r.schedule_id = st.schedule_id), clock_timestamp()) AS first FROM schedule_states st"
             ") AS timers WHERE first - live_since > $1::interval / 2",
             by,
         )
