@@ -16,7 +16,7 @@ from core.store.database import Connection
 from core.store.queries import query
 
 _LOCK_DUE = query("schedule_states.lock_due")
-_LOCK_LIVE = query("schedule_states.lock_live")
+_LIST_LIVE = query("schedule_states.list_live")
 _LOCK = query("schedule_states.lock_states")
 _READ_STANDINGS = query("schedule_states.read_standings")
 _ADVANCE = query("schedule_states.advance")
@@ -72,7 +72,9 @@ async def lock_due(connection: Connection, after: datetime, until: datetime, lim
 
 
 async def lock_live(connection: Connection, company_id: int, flow_id: int) -> list[int]:
-    return [row["schedule_id"] for row in await connection.fetch(_LOCK_LIVE, company_id, flow_id)]
+    """The live schedules and timers of a locked flow, locked before anything changes what their instants mean."""
+    found = [row["schedule_id"] for row in await connection.fetch(_LIST_LIVE, company_id, flow_id)]
+    return await lock(connection, found) if found else []
 
 
 async def lock(connection: Connection, schedule_ids: Sequence[int]) -> list[int]:

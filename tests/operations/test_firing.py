@@ -19,6 +19,7 @@ from schemas.losant import SHOWN_VERSION
 from tests.support.fires import Live, clock_at, fire_all, gaps, ledger, make_live, state
 from tests.support.logs import Logs
 from tests.support.tenants import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.leaves_jobs
 
@@ -283,6 +284,40 @@ async def test_a_timer_of_the_deployed_version_fires_and_goes_with_it(tenant: Te
         assert await connection.fetchval("SELECT count(*) FROM timers") == 0
         assert await connection.fetchval("SELECT count(*) FROM schedule_states WHERE live_since IS NOT NULL") == 0
     assert await ledger(database, timers[0]["id"])
+
+
+async def test_ending_a_run_waits_for_whoever_writes_it(tenant: Tenant, database: Database) -> None:
+    """What changed while we waited for it is not left out: PostgreSQL looks at such rows once more."""
+    live = await make_live(tenant)
+    await live.fall_behind(timedelta())
+    await fire_all(database)
+    async with database.connection() as other:
+        async with other.transaction():
+            await other.execute("UPDATE runs SET attempts = attempts + 1, status = 'started', started_at = now()")
+            ending = asyncio.create_task(end(live))
+            await until(lambda: waiting(database), "somebody waits")
+        assert await ending == 1
+
+
+async def test_a_change_waits_for_whoever_accounts(tenant: Tenant, database: Database) -> None:
+    """And accounts for what that one left: a schedule that changed while we waited for it is locked all the same."""
+    live = await make_live(tenant, overlap_policy="allow")
+    first = await live.fall_behind(timedelta(minutes=5))
+    async with database.connection() as other:
+        async with other.transaction():
+            await other.execute("UPDATE schedule_states SET next_due = next_due + interval '2 minutes'")
+            change = asyncio.create_task(live.change(paused=True))
+            await until(lambda: waiting(database), "somebody waits")
+        await change
+    async with database.connection() as connection:
+        accounted = await connection.fetchval("SELECT min(scheduled_for) FROM runs")
+    assert accounted == first + timedelta(minutes=2)
+
+
+async def waiting(database: Database) -> bool:
+    async with database.connection() as connection:
+        found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+    return found
 
 
 async def version_of(live: Live) -> dict[str, object]:

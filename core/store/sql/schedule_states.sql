@@ -8,9 +8,9 @@ WHERE next_due > $1 AND next_due <= $2
 ORDER BY next_due, schedule_id LIMIT $3
 FOR NO KEY UPDATE OF st SKIP LOCKED;
 
--- name: lock_live
--- The live schedules and timers of a flow's deployed version, before anything changes what their instants mean; the
--- flow is locked. Waits for whoever accounts for one of them.
+-- name: list_live
+-- The live schedules and timers of a locked flow's deployed version. They are locked by their ids in a statement of
+-- their own: in this one, PostgreSQL would leave out rows that changed while it waited for them.
 SELECT st.schedule_id
 FROM flow_versions v
 JOIN LATERAL (
@@ -20,11 +20,11 @@ JOIN LATERAL (
 ) AS d ON true
 JOIN schedule_states st ON st.schedule_id = d.id
 WHERE v.flow_id = $2 AND v.company_id = $1 AND v.status = 'Deployed' AND st.live_since IS NOT NULL
-ORDER BY st.schedule_id
-FOR NO KEY UPDATE OF st;
+ORDER BY st.schedule_id;
 
 -- name: lock_states
--- Before runs of these schedules are ended or promoted. Where there is no row, nobody counts.
+-- Before these schedules are accounted for, edited, or runs of them ended or promoted. Waits for whoever is at one of
+-- them. Where there is no row, nobody counts.
 SELECT schedule_id FROM schedule_states WHERE schedule_id = ANY($1::bigint[]) ORDER BY schedule_id FOR NO KEY UPDATE;
 
 -- name: read_standings
