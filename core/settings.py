@@ -57,7 +57,7 @@ class Settings:
     mail_daily_cap: int
     """PENSTOCK_MAIL_DAILY_CAP: letters one company may cause in a UTC day."""
     allow_private_targets: bool
-    """PENSTOCK_ALLOW_PRIVATE_TARGETS: whether callbacks may reach loopback and private addresses."""
+    """PENSTOCK_ALLOW_PRIVATE_TARGETS: whether callbacks and runs may reach loopback and private addresses."""
     rate_limit: int
     """PENSTOCK_RATE_LIMIT: requests a minute a company may make under /api/v1, unless it has a limit of its own; 0: any
     number."""

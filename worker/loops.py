@@ -25,6 +25,8 @@ from worker.relay import Relay
 from worker.rescuer import Rescuer
 from worker.scheduler import Scheduler
 from worker.sweeper import Sweeper
+from worker.timekeeper import BATCH as KEPT_AT_ONCE
+from worker.timekeeper import Timekeeper
 from worker.transport import connect, connect_listener
 from worker.wakeup import Wakeup, hint_from_postgres, hint_from_redis
 
@@ -34,6 +36,10 @@ RESCUE_SECONDS = 2.0
 DEPLOY_SECONDS = 1.0
 """Between two looks for planned deploys. A deploy is planned for no less than two seconds ahead, so it is always seen
 before it is due, and nobody needs to be told of it."""
+
+KEEP_SECONDS = 0.5
+"""Between two looks for runs whose time has come, where none is said to come sooner: the shortest wait between two
+tries of a run is as long, so it is always seen in time."""
 
 PRUNE_SECONDS = 60.0
 SHORTEST_SECONDS = 0.02
@@ -48,6 +54,8 @@ HELD_SECONDS = 0.05
 SWEEP_SECONDS = 10.0
 TROUBLE_SECONDS = 1.0
 """Pause after Redis or PostgreSQL could not be reached."""
+
+LOOPS = ("relay", "rescuer", "deployer", "scheduler", "timekeeper", "sweeper", "pruner")
 
 _AWAY = (RedisError, *UNREACHABLE, Unavailable)
 _log = structlog.get_logger()
@@ -86,6 +94,22 @@ async def run_deployer(deployer: Deployer) -> None:
         return DEPLOY_SECONDS if due_in is None else min(max(due_in, SHORTEST_SECONDS), DEPLOY_SECONDS)
 
     await _repeat("deployer", once, _sleep)
+
+
+async def run_timekeeper(timekeeper: Timekeeper, wakeup: Wakeup) -> None:
+    """Brings runs back for ever, each when its time has come; hints the relay, `wakeup`, when some were staged."""
+
+    async def once() -> float:
+        kept = await timekeeper.run_once()
+        if kept:
+            wakeup.hint()
+        if kept >= KEPT_AT_ONCE:
+            return 0.0
+        due_in = await timekeeper.due_in()
+        # What is due and was left is somebody else's for now, or waits until firing goes on.
+        return KEEP_SECONDS if due_in is None or due_in <= 0 else min(due_in, KEEP_SECONDS)
+
+    await _repeat("timekeeper", once, _sleep)
 
 
 async def run_scheduler(scheduler: Scheduler, relay: Wakeup) -> None:
@@ -143,12 +167,13 @@ async def serve(settings: Settings) -> int:
             asyncio.create_task(run_rescuer(Rescuer(database, redis, terms), wakeup)),
             asyncio.create_task(run_deployer(Deployer(database))),
             asyncio.create_task(run_scheduler(Scheduler(database), wakeup)),
+            asyncio.create_task(run_timekeeper(Timekeeper(database), wakeup)),
             asyncio.create_task(run_sweeper(Sweeper(database))),
             asyncio.create_task(run_pruner(Pruner.of(database, settings))),
             asyncio.create_task(hint_from_redis(wakeup, listener, STAGED_CHANNEL)),
             asyncio.create_task(hint_from_postgres(wakeup, direct_url, NOTIFY_CHANNEL)),
         ]
-        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "deployer", "scheduler", "sweeper", "pruner"])
+        _log.info("The scheduler is ready.", loops=LOOPS)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         return await _end(tasks, stopped)

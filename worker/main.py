@@ -29,9 +29,9 @@ from worker.tools import Tools
 from worker.transport import ARQ_SECONDS, FUNCTION, connect, connect_listener, patient, queue_name, wake_channel
 from worker.wakeup import Wakeup, hint_from_redis
 
-CONCURRENCY = {"bulk": 4, "outbound": 16, "dispatch": 8}
-"""Jobs of one queue at once in one process. Bulk jobs keep PostgreSQL busy; letters mostly wait for others; a job of
-dispatch makes many requests at once by itself."""
+CONCURRENCY = {"bulk": 4, "outbound": 16, "dispatch": 32}
+"""Jobs of one queue at once in one process. Bulk jobs keep PostgreSQL busy; letters mostly wait for others; dispatch
+jobs wait for runners, one that has a single run as long as one that has a hundred."""
 
 READ_LIMIT = 1_000
 """Ids one look into a queue reads. arq counts those in progress elsewhere too, so it must exceed what a whole fleet
@@ -45,8 +45,9 @@ KEEP_SECONDS = 1.0
 """How long an idle connection to a runner is worth keeping: less than any server that we know of keeps it, so that a
 request does not meet the end of one."""
 
-CONNECTIONS = sum(CONCURRENCY.values()) // 2
-"""Database connections of one worker: letters hold one only to claim and to settle."""
+CONNECTIONS = 16
+"""Database connections of one worker: four for bulk jobs, which keep theirs; letters and dispatch jobs share the
+others, since they hold one for some milliseconds at a time."""
 
 _log = structlog.get_logger()
 

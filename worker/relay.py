@@ -11,7 +11,7 @@ from datetime import timedelta
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from core.domain.dispatch import MOST_DISPATCHES
+from core.domain.dispatch import MOST_IN_FLIGHT
 from core.store import jobs
 from core.store.database import Connection, Database
 from core.store.jobs import Delivery
@@ -52,5 +52,5 @@ class Relay:
 
     async def _claim(self, connection: Connection) -> list[Delivery]:
         return await jobs.claim_staged(
-            connection, limit=BATCH, lease=LEASE, bulk_cap=BULK_CAP, dispatch_cap=MOST_DISPATCHES
+            connection, limit=BATCH, lease=LEASE, bulk_cap=BULK_CAP, dispatch_cap=MOST_IN_FLIGHT
         )

@@ -13,6 +13,7 @@ from core.domain.dispatch import (
     IN_FLIGHT_PER_RUNNER,
     LONGEST_OPEN_SECONDS,
     OPEN_AFTER,
+    PAUSED_SECONDS,
     PROBE_SECONDS,
     Candidate,
     Cause,
@@ -28,6 +29,8 @@ Fraction = Callable[[], float]
 """Where the random part of waits comes from: numbers in [0, 1)."""
 
 NO_RUNNER = "Neither the flow nor its company has a runner_url."
+
+PAUSED = "Firing is paused; see penstock admin pause-firing."
 
 CLOSED = Circuit(0)
 
@@ -90,6 +93,14 @@ def choose(
             if circuit.is_suspect:
                 choice.probes[runner] = one.id
     return choice
+
+
+def hold_all(candidates: Sequence[Candidate], fraction: Fraction) -> list[PutOff]:
+    """For as long as nothing is sent at all; it is no try, and no run is given up for it."""
+    return [
+        PutOff(one.id, one.scheduled_for, PAUSED_SECONDS + _SPREAD_SECONDS * fraction(), Cause.FIRING_PAUSED, PAUSED)
+        for one in candidates
+    ]
 
 
 def probed(circuit: Circuit) -> Circuit:

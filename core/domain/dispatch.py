@@ -29,9 +29,9 @@ IN_FLIGHT = 64
 IN_FLIGHT_PER_RUNNER = 32
 """Requests one dispatch job makes at once to one runner, so that a slow one leaves half of the places to the others."""
 
-MOST_DISPATCHES = 4
-"""Dispatch jobs of one company at once, whatever the number of workers. A company has at most 256 requests under way,
-and 128 to one runner."""
+MOST_IN_FLIGHT = 4 * IN_FLIGHT
+"""Requests one company may have under way, whatever the number of workers: so many dispatch jobs are delivered as can
+make them, be they four batches of what was due at once or 256 starts by hand."""
 
 MOST_RUN_TRIES = 10
 """With waits that double from 1 s to 2 min a run is tried for three to six minutes: longer than a runner takes to be
@@ -51,6 +51,9 @@ LONGEST_OPEN_SECONDS = 60.0
 
 PROBE_SECONDS = 15.0
 """How long everybody else waits for the one run that looks whether a runner is back: more than an answer may take."""
+
+PAUSED_SECONDS = 5.0
+"""Until runs are looked at again while firing is paused: how long they may stay behind when it goes on."""
 
 MOST_METRICS = 100
 MOST_LOG_LINES = 1_000
@@ -81,6 +84,8 @@ class Cause(StrEnum):
     """It failed so often in a row that it is left alone for a while."""
     INTERNAL = "internal_error"
     """Something went wrong on our side."""
+    FIRING_PAUSED = "firing_paused"
+    """The whole installation sends nothing for now."""
     NOT_REPORTED = "not_reported"
     """It took the run and never said what became of it."""
     REPORTED = "reported"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.domain.circuits import Choice, Fraction, choose, judge, probed
+from core.domain.circuits import Choice, Fraction, choose, hold_all, judge, probed
 from core.domain.dispatch import (
     Accepted,
     Candidate,
@@ -28,7 +28,7 @@ from core.domain.runs import RunStatus
 from core.operations.deletions import JobLost, Terms
 from core.operations.endings import Ending, end_runs, stage_runs
 from core.store import dispatch as store
-from core.store import jobs
+from core.store import firing_pauses, jobs
 from core.store.database import Connection, Database
 from core.store.dispatch import Batch
 
@@ -67,12 +67,14 @@ async def take_turn(
         if held is None:
             raise JobLost
         candidates = await store.find_sendable(connection, batch, busy) if room else []
+        held_back = candidates if candidates and await firing_pauses.is_paused(connection) else []
+        candidates = [] if held_back else candidates
         choice = await _choose(connection, batch, tried, candidates, flying, room, fraction)
         bodies = await store.read_bodies(connection, batch.company_id, choice.sending)
         there = [one for one in choice.sending if (one.flow_version_id, one.digest) in bodies]
         gone = [(one, Cause.VERSION_GONE, _VERSION_GONE) for one in choice.sending if one not in there]
         await _settle(connection, batch, tried, choice.hopeless + gone, fraction)
-        await store.put_off(connection, batch, choice.waiting)
+        await store.put_off(connection, batch, choice.waiting + hold_all(held_back, fraction))
         sending = await store.begin_tries(connection, batch, there, bodies, choice.probes.values())
         finished = bool(room) and not flying and not choice.sending
         if finished:
@@ -163,9 +165,11 @@ async def _keep_told(connection: Connection, company_id: int, answers: Sequence[
 
 
 async def stage_waiting(database: Database, limit: int) -> int:
-    """Gives up to `limit` runs whose next try is due to new jobs; returns how many."""
+    """Gives up to `limit` runs whose next try is due to new jobs; returns how many. None while firing is paused."""
 
     async def work(connection: Connection) -> int:
+        if await firing_pauses.is_paused(connection):
+            return 0
         found = await store.find_waiting(connection, limit)
         await stage_runs(connection, found)
         return len(found)

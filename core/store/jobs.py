@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 
 from core.domain.access import Principal
+from core.domain.dispatch import IN_FLIGHT
 from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus, Notification, Reason
 from core.store.database import Connection
 from core.store.queries import query
@@ -138,9 +139,9 @@ async def claim_staged(
 ) -> list[Delivery]:
     """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost.
 
-    The caps are how many bulk and dispatch jobs of one company may be delivered or running.
+    Of one company, so many bulk jobs may be delivered or running, and dispatch jobs that make so many requests at once.
     """
-    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap, dispatch_cap)
+    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap, dispatch_cap, IN_FLIGHT)
     return [build(Delivery, row) for row in rows]
 
 

@@ -6,9 +6,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from core.domain.accounting import account
+from core.domain.dispatch import Ended, Report
 from core.domain.jobs import ClaimedJob, JobStatus
+from core.domain.runs import RunStatus
 from core.operations import deletions, firing
 from core.operations.deletions import Terms
+from core.operations.dispatch import take_turn
 from core.store import job_items, jobs, schedule_states, schedules
 from core.store.database import Connection, Database
 from core.store.jobs import Delivery, HeldJob
@@ -166,3 +169,10 @@ async def account_without_locks(database: Database) -> int:
             "SELECT count(*) FROM (SELECT FROM runs GROUP BY schedule_id, scheduled_for HAVING count(*) > 1) AS twice"
         )
     return number
+
+
+async def end_before_sending(database: Database, claimed: ClaimedJob, terms: Terms) -> None:
+    """The first half of a dispatch that writes down what became of a run before it has sent it."""
+    turn = await take_turn(database, claimed, [], [], room=1, terms=terms, fraction=lambda: 0.5)
+    tried = [Ended(run, RunStatus.SUCCESS, None, None, Report()) for run in turn.sending]
+    await take_turn(database, claimed, tried, [], room=1, terms=terms, fraction=lambda: 0.5)

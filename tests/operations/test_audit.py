@@ -12,10 +12,12 @@ from types import ModuleType
 import pytest
 
 from core.domain.access import ActorType, Principal, Role
+from core.domain.dispatch import Report
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import AS_USUAL, Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
+from core.domain.runs import Run
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
@@ -23,6 +25,7 @@ from core.operations import (
     catalogue,
     custom_nodes,
     deletions,
+    dispatch,
     endings,
     firing,
     flows,
@@ -33,6 +36,7 @@ from core.operations import (
     people,
     results,
     schedules,
+    starts,
     storage,
     stories,
     sweeping,
@@ -41,25 +45,28 @@ from core.operations import (
     versions,
 )
 from core.operations.people import NewClient
+from core.operations.starts import Start
 from core.store.database import Database
 from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
 from tests.support.fires import fire_all, make_live
 from tests.support.lifecycles import come_due, copy, deploy_draft, place, start_draft, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
+from tests.support.runs import new_id
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, catalogue, custom_nodes, deletions, endings, firing, flows, jobs, ledger, lifecycle, logins, people,
-    results, schedules, storage, stories, sweeping, transitions, undo, versions,
+    access, catalogue, custom_nodes, deletions, dispatch, endings, firing, flows, jobs, ledger, lifecycle, logins,
+    people, results, schedules, starts, storage, stories, sweeping, transitions, undo, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "find_application_company", "find_company", "find_custom_nodes",
-    "find_default_application", "find_job", "find_user", "has_flow", "keep_deployment", "knows_password",
-    "list_applications", "list_clients", "list_companies",
+    "find_default_application", "find_job", "find_stopped", "find_user", "has_flow", "keep_deployment",
+    "knows_password", "list_applications", "list_clients", "list_companies",
     "list_deleted_storage", "list_gaps", "list_jobs", "list_keys", "list_palette",
-    "list_recent_jobs", "list_recent_runs", "list_runs", "list_schedules", "list_signing_keys", "list_tokens",
+    "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs", "list_schedules", "list_signing_keys",
+    "list_tokens",
     "list_trash", "list_users",
     "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_job", "read_run", "show_calendar",
     "list_schedules_along",
@@ -69,8 +76,8 @@ READING = {
 }  # fmt: skip
 
 DELIVERING = {
-    "expire_jobs", "fire_due", "make_partitions", "note_key_use", "prune_logins", "prune_runs", "purge_trash",
-    "put_off_job", "rescue_jobs", "sweep", "yield_job",
+    "end_unreported", "expire_jobs", "fire_due", "make_partitions", "note_key_use", "prune_logins", "prune_runs",
+    "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting", "sweep", "take_turn", "yield_job",
 }  # fmt: skip
 """Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
@@ -304,6 +311,30 @@ async def _delete_schedule(scene: Scene) -> None:
     await schedules.delete_schedule(*await _schedule(scene))
 
 
+async def _run(scene: Scene) -> Run:
+    """A run of the flow's v1."""
+    version = await scene.tenant.read_version(scene.flow, "v1")
+    start = Start(scene.flow.id, version.id)
+    return await starts.start_run(scene.tenant.principal, scene.tenant.database, start, new_id=new_id)
+
+
+async def _stop_run(scene: Scene) -> Run:
+    run = await _run(scene)
+    return await starts.stop_run(scene.tenant.principal, scene.tenant.database, run.id, new_id=new_id)
+
+
+async def _retry_run(scene: Scene) -> None:
+    run = await _stop_run(scene)
+    await starts.retry_run(scene.tenant.principal, scene.tenant.database, run.id, new_id=new_id)
+
+
+async def _report_run(scene: Scene) -> None:
+    run = await _run(scene)
+    async with scene.tenant.database.connection() as connection:
+        await connection.execute("UPDATE runs SET attempts = 1")
+    await starts.report_run(scene.tenant.principal, scene.tenant.database, run.id, Report())
+
+
 CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "pause_firing": (
         lambda scene: firing.pause_firing(scene.owner, scene.tenant.database, "tonight"),
@@ -422,6 +453,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "create_schedule": (_schedule, "schedule.create"),
     "change_schedule": (_change_schedule, "schedule.change"),
     "delete_schedule": (_delete_schedule, "schedule.delete"),
+    "start_run": (_run, "run.manual"),
+    "stop_run": (_stop_run, "run.stop"),
+    "retry_run": (_retry_run, "run.retry"),
+    "report_run": (_report_run, "run.report"),
     "accept_undo": (_undo, "job.undo"),
     "restore_batch": (_restore_batch, "versions.restore"),
     "restore_entry": (_restore_entry, "version.restore"),

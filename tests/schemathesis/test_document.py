@@ -27,6 +27,7 @@ from tests.support.arrangements import run_deletion
 from tests.support.conformance import check, document_of, route_of
 from tests.support.lifecycles import views
 from tests.support.people import PASSWORD, make_client, make_user
+from tests.support.runs import make_runnable
 from tests.support.tap import open_tap
 from tests.support.tenants import Tenant
 
@@ -100,11 +101,19 @@ async def known_natively(tenant: Tenant) -> Known:
         )
         for minute in range(40)
     ]
+    runnable = await make_runnable(tenant, None)
+    runs = [await runnable.start() for _ in range(3 * FLOWS)]
+    for run in runs[::3]:
+        await runnable.stop(run)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE runs SET attempts = 1 WHERE id % 3 = 0 AND finished_at IS NULL")
     user = await make_user(tenant)
     client = await make_client(user, tenant.database)
     return {
         "path.job": jobs,
-        "path.flow": [flow.id for flow in flows],
+        "path.flow": [*(flow.id for flow in flows), runnable.flow.id],
+        "path.version": [runnable.version.id],
+        "path.run": [run.id for run in runs],
         "path.entry": entries,
         "path.flow_version": [version.id],
         "path.schedule": [schedule.id for schedule in made],

@@ -47,9 +47,10 @@ class Received:
 class Receiver:
     """`async with Receiver() as receiver:`, then `receiver.url` takes any path. Unscripted requests get 204."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.requests: list[Received] = []
         self._tls = tls
+        self._port = port
         self._script: deque[Reply] = deque()
         self._unread: asyncio.Queue[Received] = asyncio.Queue()
         self._closing = asyncio.Event()
@@ -58,7 +59,7 @@ class Receiver:
 
     async def __aenter__(self) -> Receiver:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True).start()
         return self
 
     async def __aexit__(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from core.domain import circuits, dispatch
-from core.domain.dispatch import IN_FLIGHT, IN_FLIGHT_PER_RUNNER, MOST_DISPATCHES, OPEN_AFTER
+from core.domain.access import ActorType, Principal
+from core.domain.dispatch import IN_FLIGHT, IN_FLIGHT_PER_RUNNER, MOST_IN_FLIGHT, OPEN_AFTER, Report
+from core.domain.flows import FlowChange, Running
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
+from core.operations import firing, starts
 from core.operations.deletions import JobLost
 from core.operations.dispatch import Turn, take_turn
 from core.operations.jobs import discard_job, find_job, yield_job
+from tests.support.fires import fire_all, make_live
 from tests.support.machinery import Machinery
 from tests.support.receiver import Manner, Receiver, Reply
 from tests.support.runs import Runnable, come_due, forget_circuits, make_runnable, put_together, read_run, statuses
@@ -135,18 +140,75 @@ async def test_two_companies_with_one_runner_are_two_to_the_breaker(
         await machinery.drain()
 
 
-async def test_a_company_has_so_many_dispatch_jobs_at_once(
-    tenant: Tenant, stranger: Tenant, machinery: Machinery
+@pytest.mark.parametrize(("weight", "at_once"), [(1, MOST_IN_FLIGHT), (40, MOST_IN_FLIGHT // 40), (100, 4)])
+async def test_a_company_has_so_many_requests_under_way(
+    tenant: Tenant, stranger: Tenant, machinery: Machinery, weight: int, at_once: int
 ) -> None:
+    """By as many jobs as can make them, and no more; what is over stays with the relay, and others pass by."""
+    async with tenant.database.connection() as connection:
+        for company, jobs in ((tenant, at_once + 3), (stranger, 1)):
+            await connection.execute(_JOBS, company.company_id, jobs, list(range(1, weight + 1)))
+    names = await machinery.deliver()
+    assert len(names) == at_once + 1, "and another company's is among them"
+    for name in names:
+        assert await machinery.runner.run(name) == "settled", "there are no such runs"
+    assert len(await machinery.drain()) == 3
+
+
+_JOBS = """
+INSERT INTO jobs (public_id, company_id, kind, queue, arguments, requested_by_type, deliver_at)
+SELECT lpad($1::bigint || '-' || n, 21, '0'), $1, 'dispatch_runs', 'dispatch',
+       jsonb_build_object('run_ids', $3::bigint[], 'first_at', clock_timestamp(), 'last_at', clock_timestamp()),
+       'scheduler', clock_timestamp()
+FROM generate_series(1, $2::integer) AS n
+"""
+"""Dispatch jobs of a company, each of as many runs as there are ids; nobody has to look for them."""
+
+
+async def test_nothing_is_sent_while_firing_is_paused(
+    tenant: Tenant, machinery: Machinery, timekeeper: Timekeeper
+) -> None:
+    """Neither what was due before nor what is started meanwhile; all of it goes out afterwards, as a first try."""
+    owner = Principal(tenant.company_id, ActorType.CLI, None)
     async with Receiver() as runner:
-        for each in [tenant] * 3 * MOST_DISPATCHES + [stranger]:
-            await (await make_runnable(each, runner.url)).start()
-        names = await machinery.deliver()
-        assert len(names) == MOST_DISPATCHES + 1, "and another company's is among them"
-        for name in names:
-            await machinery.runner.run(name)
+        runnable = await make_runnable(tenant, runner.url)
+        runs = [await runnable.start()]
+        await firing.pause_firing(owner, tenant.database, "tonight")
+        runs.append(await runnable.start())
         await machinery.drain()
-    assert await statuses(tenant) == {"success": 3 * MOST_DISPATCHES}
+        await come_due(tenant)
+        await timekeeper.run_once()
+        await machinery.drain()
+        assert not runner.requests
+        assert {(await read_run(tenant, run))["reason"] for run in runs} == {"firing_paused"}
+        await firing.resume_firing(owner, tenant.database)
+        await come_due(tenant)
+        await timekeeper.run_once()
+        await machinery.drain()
+    assert {(await read_run(tenant, run))["attempts"] for run in runs} == {1}
+    assert await statuses(tenant) == {"success": 2}
+
+
+async def test_a_runs_end_lets_the_one_that_waited_begin(tenant: Tenant, machinery: Machinery) -> None:
+    """From the scheduler's account to the runner and back, twice: two instants were due, and the first goes on."""
+    async with Receiver() as runner:
+        live = await make_live(tenant, overlap_policy="buffer_one")
+        runner.script(Reply(202))
+        await tenant.change_flow(live.flow, FlowChange(running=Running(runner_url=runner.url)))
+        await live.fall_behind(timedelta(minutes=1))
+        await fire_all(tenant.database)
+        await machinery.drain()
+        first = await runner.next()
+        assert first.headers["webhook-id"].startswith(f"due_{live.schedule.id}_")
+        assert await live.ledger() == [("started", None), ("queued", None)]
+        assert len(runner.requests) == 1
+        async with tenant.database.connection() as connection:
+            run_id = await connection.fetchval("SELECT id FROM runs WHERE status = 'started'")
+        await starts.report_run(tenant.principal, tenant.database, run_id, Report())
+        assert await machinery.drain() == ["settled"]
+        second = await runner.next()
+    assert second.headers["webhook-id"] != first.headers["webhook-id"]
+    assert await live.ledger() == [("success", None), ("success", None)]
 
 
 async def test_a_worker_that_lost_its_job_settles_nothing(tenant: Tenant, machinery: Machinery) -> None:

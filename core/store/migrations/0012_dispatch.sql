@@ -2,8 +2,9 @@
 -- leave room for another's.
 
 -- The same as the function of three arguments (migration 0007), which the release before this one calls, with a cap on
--- the dispatch jobs of a company that are delivered or running.
-CREATE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer, dispatch_cap integer)
+-- the requests that the dispatch jobs of a company make at once: each makes one for every run of its own, up to
+-- `in_flight`.
+CREATE FUNCTION claim_staged(most integer, lease interval, bulk_cap integer, dispatch_cap integer, in_flight integer)
 RETURNS TABLE (id bigint, attempt integer, queue text)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -12,21 +13,28 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1346720332), set_config('synchronous_commit', 'off', true);
     RETURN QUERY
     WITH busy AS (
-        SELECT j.company_id, j.queue, count(*) AS jobs
+        SELECT j.company_id, j.queue,
+               sum(CASE j.queue WHEN 'bulk' THEN 1
+                   ELSE least(jsonb_array_length(j.arguments -> 'run_ids'), $5) END) AS weight
         FROM jobs j
         WHERE j.finished_at IS NULL AND j.queue IN ('bulk', 'dispatch')
           AND (j.deliver_at IS NULL OR j.relayed_until > clock_timestamp())
         GROUP BY j.company_id, j.queue
     ), due AS (
-        SELECT j.id, j.deliver_at, j.queue, coalesce(b.jobs, 0)
-               + row_number() OVER (PARTITION BY j.company_id, j.queue ORDER BY j.deliver_at, j.id) AS place
+        SELECT j.id, j.company_id, j.deliver_at, j.queue,
+               CASE j.queue WHEN 'dispatch' THEN least(jsonb_array_length(j.arguments -> 'run_ids'), $5) ELSE 1 END
+               AS weight
         FROM jobs j
-        LEFT JOIN busy b ON b.company_id = j.company_id AND b.queue = j.queue
         WHERE j.deliver_at <= (SELECT clock_timestamp()) AND coalesce(j.relayed_until < clock_timestamp(), true)
+    ), placed AS (
+        SELECT d.id, d.deliver_at, d.queue, coalesce(b.weight, 0)
+               + sum(d.weight) OVER (PARTITION BY d.company_id, d.queue ORDER BY d.deliver_at, d.id) AS place
+        FROM due d
+        LEFT JOIN busy b ON b.company_id = d.company_id AND b.queue = d.queue
     ), chosen AS (
-        SELECT d.id FROM due d
-        WHERE d.place <= CASE d.queue WHEN 'bulk' THEN $3 WHEN 'dispatch' THEN $4 ELSE d.place END
-        ORDER BY d.deliver_at, d.id LIMIT $1
+        SELECT p.id FROM placed p
+        WHERE p.place <= CASE p.queue WHEN 'bulk' THEN $3 WHEN 'dispatch' THEN $4 ELSE p.place END
+        ORDER BY p.deliver_at, p.id LIMIT $1
     )
     UPDATE jobs j
     SET relayed_until = clock_timestamp() + $2::interval

@@ -42,31 +42,33 @@ CROSS JOIN LATERAL (
 ) d;
 
 -- name: put_off_runs
--- Back to waiting: nobody holds them until $4 seconds from now, each its own, and then they are staged again.
+-- Back to waiting: nobody holds them until $4 seconds from now, each its own, and then they are staged again. The
+-- company is added to nothing so that no index begins with it here: of one company everything may be due at once.
 UPDATE runs r
 SET due_at = clock_timestamp() + make_interval(secs => w.seconds), reason = w.reason, message = w.message
 FROM unnest($2::bigint[], $3::timestamptz[], $4::float8[], $5::text[], $6::text[])
      AS w (id, scheduled_for, seconds, reason, message)
-WHERE r.company_id = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
+WHERE r.company_id + 0 = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
   AND r.job_id = $7 AND r.status = 'queued' AND NOT r.buffered;
 
 -- name: mark_started
 -- The runner has them and will report; each is waited for as long as its flow says. One whose report was faster than
--- this has ended and is left alone.
+-- this has ended and is left alone. The company is no index's here, as in put_off_runs.
 UPDATE runs r
 SET status = 'started', started_at = w.began_at, reason = NULL, message = NULL,
     due_at = clock_timestamp() + make_interval(secs => w.seconds)
 FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::float8[])
      AS w (id, scheduled_for, began_at, seconds)
-WHERE r.company_id = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
+WHERE r.company_id + 0 = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
   AND r.job_id = $6 AND r.status = 'queued' AND NOT r.buffered;
 
 -- name: keep_late_results
--- The first thing that a runner said of a run after its end. It changes nothing else.
+-- The first thing that a runner said of a run after its end. It changes nothing else. The company is no index's here,
+-- as in put_off_runs.
 UPDATE runs r
 SET late_result = w.result::json
 FROM unnest($2::bigint[], $3::timestamptz[], $4::text[]) AS w (id, scheduled_for, result)
-WHERE r.company_id = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
+WHERE r.company_id + 0 = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
   AND r.finished_at IS NOT NULL AND r.late_result IS NULL;
 
 -- name: keep_logs
