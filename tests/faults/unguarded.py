@@ -123,13 +123,6 @@ async def delete_by_id(database: Database, version_ids: list[int]) -> None:
         await connection.execute("DELETE FROM flow_versions WHERE id = ANY($1::bigint[])", version_ids)
 
 
-async def end_before_sending(database: Database, claimed: ClaimedJob, terms: Terms) -> None:
-    """The first half of a dispatch that writes down what became of a run before it has sent it."""
-    turn = await take_turn(database, claimed, [], [], room=1, terms=terms, fraction=lambda: 0.5)
-    tried = [Ended(run, RunStatus.SUCCESS, None, None, Report()) for run in turn.sending]
-    await take_turn(database, claimed, tried, [], room=1, terms=terms, fraction=lambda: 0.5)
-
-
 async def advance_before_accounting(database: Database) -> None:
     """What a scheduler leaves that says what comes next before it has written what was due, and dies in between."""
     async with database.connection() as connection:
@@ -176,3 +169,10 @@ async def account_without_locks(database: Database) -> int:
             "SELECT count(*) FROM (SELECT FROM runs GROUP BY schedule_id, scheduled_for HAVING count(*) > 1) AS twice"
         )
     return number
+
+
+async def end_before_sending(database: Database, claimed: ClaimedJob, terms: Terms) -> None:
+    """The first half of a dispatch that writes down what became of a run before it has sent it."""
+    turn = await take_turn(database, claimed, [], [], room=1, terms=terms, fraction=lambda: 0.5)
+    tried = [Ended(run, RunStatus.SUCCESS, None, None, Report()) for run in turn.sending]
+    await take_turn(database, claimed, tried, [], room=1, terms=terms, fraction=lambda: 0.5)
