@@ -8,7 +8,18 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from bench import bulk_delete, deploys, fairness, http, marketplace, patchworks, queue_latency, undo
+from bench import (
+    bulk_delete,
+    deploys,
+    dispatch,
+    fairness,
+    http,
+    marketplace,
+    patchworks,
+    queue_latency,
+    scheduler,
+    undo,
+)
 from bench.servers import Servers, open_servers, print_facts
 
 
@@ -30,6 +41,8 @@ BENCHES: Mapping[str, Bench] = {
     "undo": undo.measure,
     "fairness": fairness.measure,
     "marketplace": marketplace.measure,
+    "scheduler": scheduler.measure,
+    "dispatch": dispatch.measure,
 }
 
 FULL_SECONDS = 1_800

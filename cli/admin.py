@@ -17,7 +17,7 @@ from core.domain.access import ENQUEUES, admits
 from core.domain.audit import AuditSelection
 from core.domain.identifiers import hex_id
 from core.domain.scopes import SCOPES
-from core.operations import access, audit
+from core.operations import access, audit, firing
 from core.operations.stories import read_webhook_secrets
 from core.settings import Settings
 from core.store.database import Database
@@ -26,6 +26,25 @@ from core.store.database import Database
 @click.group()
 def admin() -> None:
     """Who may use this installation."""
+
+
+@admin.command("pause-firing")
+@click.option("--reason", help="Why, for whoever wonders later.")
+def pause_firing(reason: str | None) -> None:
+    """Fire and dispatch nothing from now on, for all companies; what is due is accounted for as skipped."""
+    since = with_database(lambda database, _: firing.pause_firing(operator(0), database, reason))
+    if since is None:
+        raise StartError("firing is paused already; see penstock admin resume-firing")
+    say({"paused": since.isoformat()})
+
+
+@admin.command("resume-firing")
+def resume_firing() -> None:
+    """Fire everything again from now on."""
+    since = with_database(lambda database, _: firing.resume_firing(operator(0), database))
+    if since is None:
+        raise StartError("firing is not paused")
+    say({"paused since": since.isoformat(), "resumed": "now"})
 
 
 @admin.group()

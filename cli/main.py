@@ -26,6 +26,7 @@ class Program(click.Group):
         "admin": "cli.admin",
         "jobs": "cli.jobs",
         "marketplace": "cli.marketplace",
+        "runs": "cli.runs",
         "schedules": "cli.schedules",
     }
 

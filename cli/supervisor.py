@@ -61,6 +61,8 @@ class Plan:
     """Makes the database ready, given the credentials file of earlier starts; returns what it shall say now."""
     announcement: Callable[[Settings], str]
     """What to print once all is up."""
+    furnish: Callable[[Settings], Awaitable[None]] | None = None
+    """What to do once the API answers, before that is said."""
 
 
 async def supervise(settings: Settings, environment: Mapping[str, str], plan: Plan) -> int:
@@ -206,6 +208,8 @@ class Supervisor:
             keeper.start()
             self._roles.append(keeper)
         await self._healthy()
+        if self._plan.furnish is not None:
+            await self._plan.furnish(settings)
         standard_output().write(f"{self._plan.announcement(self._settings)}\n")
 
     async def _start_servers(self) -> dict[str, str]:

@@ -1,23 +1,31 @@
 """`penstock up`: everything Penstock needs, on one machine, started in order, kept running and surely stopped.
 
     lock the home -> PostgreSQL, Valkey, mail catcher (those not named in the environment) -> migrate
-    -> demo company and credentials -> api, workers, scheduler -> say where everything is
+    -> demo company and credentials -> api, workers, scheduler, example runner -> a flow that fires every minute
+    -> say where everything is
 
 and on SIGTERM, SIGINT or SIGHUP the other way round. If this process is killed, the warden stops the rest.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import sys
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 
+import structlog
+
 from cli.credentials import FILE_NAME
+from cli.demo_fire import NAME, RUNNER, ensure_demo_fire, fires_here, runner_launch, runner_port
 from cli.embedded.launch import Launch
 from cli.supervisor import Plan, supervise
 from core.settings import Settings
+
+_log = structlog.get_logger()
 
 
 async def up(settings: Settings, environment: Mapping[str, str] = os.environ) -> int:
@@ -25,7 +33,18 @@ async def up(settings: Settings, environment: Mapping[str, str] = os.environ) ->
 
     `environment` is what the children inherit, with the home and the addresses of the servers added.
     """
-    return await supervise(settings, environment, Plan(service_roles, migrate_and_seed, announcement))
+    port = runner_port(settings)
+
+    def roles(settings: Settings, environment: Mapping[str, str]) -> list[Launch]:
+        return [*service_roles(settings, environment), *runner_launch(settings, environment, port)]
+
+    async def furnish(settings: Settings) -> None:
+        try:
+            await asyncio.to_thread(ensure_demo_fire, settings, port)
+        except (OSError, HTTPException, RuntimeError) as error:
+            _log.warning("The flow that fires every minute could not be made.", cause=str(error))
+
+    return await supervise(settings, environment, Plan(roles, migrate_and_seed, announcement, furnish))
 
 
 def service_roles(settings: Settings, environment: Mapping[str, str]) -> list[Launch]:
@@ -50,9 +69,11 @@ def announcement(settings: Settings) -> str:
     call = """curl -sS -H "Authorization: Bearer $PENSTOCK_LOSANT_TOKEN" -H 'Content-Type: application/json'"""
     body = """'{"query":{"version":"v1"},"email":"you@example.com"}'"""
     letters = f"Letters are caught in {mail}." if settings.smtp_url is None else "Letters go to SMTP_URL."
+    fires = f"The flow {NAME!r} fires every minute: {RUNNER.name} says so below." if fires_here(settings) else ""
     return f"""
 Penstock is at {settings.public_url}
 Its keys are in {credentials}. {letters} Ctrl-C stops everything.
+{fires}
 
 Create a version, delete it by a job, read the job:
 

@@ -45,6 +45,11 @@ class Settings:
     job_days: int
     """PENSTOCK_JOB_DAYS: how long an ended job can be read before its address answers 410, 2 to 365 days; not less,
     because an Idempotency-Key finds its job for 48 hours."""
+    run_days: int
+    """PENSTOCK_RUN_DAYS: how long runs are kept, by whole weeks, 14 to 730 days; not less, because a run may go on for
+    seven days."""
+    run_log_days: int
+    """PENSTOCK_RUN_LOG_DAYS: how long what runners logged is kept, by whole days, 1 to 365."""
     mail_from: str
     """PENSTOCK_MAIL_FROM: the sender of every letter; its domain is used in Message-IDs."""
     mail_domains: tuple[str, ...]
@@ -52,7 +57,7 @@ class Settings:
     mail_daily_cap: int
     """PENSTOCK_MAIL_DAILY_CAP: letters one company may cause in a UTC day."""
     allow_private_targets: bool
-    """PENSTOCK_ALLOW_PRIVATE_TARGETS: whether callbacks may reach loopback and private addresses."""
+    """PENSTOCK_ALLOW_PRIVATE_TARGETS: whether callbacks and runs may reach loopback and private addresses."""
     rate_limit: int
     """PENSTOCK_RATE_LIMIT: requests a minute a company may make under /api/v1, unless it has a limit of its own; 0: any
     number."""
@@ -79,6 +84,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         workers=_integer(environment, "PENSTOCK_WORKERS", 1, 1, 64),
         undo_days=_integer(environment, "PENSTOCK_UNDO_DAYS", 7, 0, 90),
         job_days=_integer(environment, "PENSTOCK_JOB_DAYS", 30, 2, 365),
+        run_days=_integer(environment, "PENSTOCK_RUN_DAYS", 90, 14, 730),
+        run_log_days=_integer(environment, "PENSTOCK_RUN_LOG_DAYS", 7, 1, 365),
         mail_from=_address(environment, "PENSTOCK_MAIL_FROM", "penstock@localhost"),
         mail_domains=_words(environment.get("PENSTOCK_MAIL_DOMAINS", "")),
         mail_daily_cap=_integer(environment, "PENSTOCK_MAIL_DAILY_CAP", 500, 0, 1_000_000),

@@ -12,12 +12,14 @@ from typing import Any
 from marshmallow import fields
 
 from core.domain.cron import MOST_CRON_CHARACTERS
+from core.domain.dispatch import MOST_METRICS
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
 from schemas.filters import BOUND, MOST_ALTERNATIVES, WORD, Bound, Ids, Words
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
 from schemas.marketplace import Flaglike
 from schemas.moments import PATTERN, Moment
 from schemas.patchworks_lists import MOST_TEXT, Names, Several
+from schemas.reports import LINE, LINE_TEXT, METRIC, METRIC_NAME, Line, Metrics
 from schemas.schedules import CRON_PATTERN, CronString
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
@@ -82,6 +84,13 @@ _TRIGGER_FILTER = {
     "default": {},
 }
 
+
+def _metrics(_: Metrics) -> dict[str, Any]:
+    names = {"maxLength": METRIC_NAME.most}
+    numbers = json_schema(METRIC)
+    return {"type": "object", "maxProperties": MOST_METRICS, "propertyNames": names, "additionalProperties": numbers}
+
+
 _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Text: _text,
     Flag: lambda _: {"type": "boolean"},
@@ -108,6 +117,8 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     TriggerFilter: lambda _: _TRIGGER_FILTER,
     Moment: lambda _: {"type": "string", "format": "date-time", "pattern": f"^{PATTERN}$"},
     CronString: lambda _: {"type": "string", "maxLength": MOST_CRON_CHARACTERS, "pattern": f"^{CRON_PATTERN}$"},
+    Metrics: _metrics,
+    Line: lambda _: {"anyOf": [json_schema(LINE_TEXT), json_schema(LINE)]},
     Anything: lambda _: {"type": ["string", "number", "boolean", "object", "array", "null"]},
 }
 

@@ -9,9 +9,11 @@ from marshmallow import Schema, fields
 
 from core.domain.access import ActorType
 from core.domain.jobs import JobKind, JobStatus, Outcome, Reason
+from core.domain.runs import GAP_REASONS, RunStatus, Trigger
 from schemas.answers import Fields, answer, dated, keyed, listed, number, one_of
 from schemas.fields import HexId
 from schemas.jobs import MOST_PAGE
+from schemas.reports import LEVELS
 
 
 def data_of(name: str, shape: type[Schema]) -> type[Schema]:
@@ -212,3 +214,63 @@ Refusal = answer(
     {"message": fields.String()},
     {"errors": fields.Dict(keys=fields.String(), values=fields.List(fields.String()))},
 )
+_Run = answer(
+    "run",
+    {
+        "id": number(least=1),
+        "flow_id": number(least=1),
+        "flow_version_id": number(least=1),
+        "schedule_id": fields.Integer(allow_none=True),
+        "scheduled_for": dated(),
+        "trigger": one_of(*Trigger),
+        "status": one_of(*RunStatus),
+        "reason": fields.String(allow_none=True),
+        "message": fields.String(allow_none=True),
+        "attempts": number(),
+        **_times("started_at", "finished_at"),
+        "duration_ms": fields.Integer(allow_none=True),
+        "lateness_ms": fields.Integer(allow_none=True),
+        "digest": fields.String(),
+        "retry_of": fields.Integer(allow_none=True),
+    },
+)
+
+_LogLine = answer(
+    "runLogLine",
+    {
+        "id": number(least=1),
+        "received_at": dated(),
+        "logged_at": fields.AwareDateTime(allow_none=True),
+        "level": one_of(*LEVELS),
+        "message": fields.String(),
+        "details": fields.Nested(keyed("runLogDetails"), allow_none=True),
+    },
+)
+
+Run = data_of("runDocument", _Run)
+RunLogs = page_of("runLogs", _LogLine)
+
+Runs = page_of("runs", _Run)
+
+_Gap = answer(
+    "gap",
+    {
+        "id": number(least=1),
+        "schedule_id": number(least=1),
+        "flow_version_id": number(least=1),
+        "from": dated(),
+        "until": dated(),
+        "count": number(least=1),
+        "reason": one_of(*GAP_REASONS),
+        "cron_string": fields.String(allow_none=True),
+        "timezone": fields.String(),
+        "instants": fields.List(dated()),
+        "created_at": dated(),
+    },
+)
+
+Gaps = page_of("gaps", _Gap)
+
+_Repair = answer("repair", {"schedule_id": number(least=1), "repaired": number(), "left": number()})
+
+Repaired = data_of("repairDocument", _Repair)

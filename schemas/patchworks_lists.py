@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields, pre_load
@@ -17,10 +18,13 @@ from core.domain.documents import member_path
 from core.domain.errors import NotAllowed
 from core.domain.flow_classes import FLOW_CLASSES
 from core.domain.identifiers import LARGEST_ID, parse_integer_id
+from core.domain.runs import STATUS_NUMBERS, RunStatus, Trigger
 from core.domain.versions import MOST_NAME, VersionStatus
-from schemas.fields import Query
+from schemas.fields import Count, Query
 from schemas.jobs import PageQuery
+from schemas.moments import EARLIEST, PATTERN, Moment, parse_moment
 from schemas.patchworks import FLOW_FIELDS, VERSION_FIELDS
+from schemas.schedules import ENTRIES, MOST_ENTRIES
 
 MOST_VALUES = 100
 """Values of one filter, and names of one include: as many as the largest page has rows."""
@@ -225,6 +229,46 @@ class MarketplaceQuery(ThingQuery, PageQuery):
 
 class MarketplaceLogQuery(ThingQuery, PageQuery):
     filter_company_id = _ids("company_id")
+
+
+RUN_SORTS = ("started_at", "finished_at", "scheduled_for", "id")
+
+
+def _status(text: str) -> str:
+    """A status by its word, or by the number that the vendor's documents have for it."""
+    numbered = {str(number): status for status, number in STATUS_NUMBERS.items()}
+    return _word(*RunStatus)(numbered.get(text, text))
+
+
+def _moment(text: str) -> datetime:
+    """An instant in milliseconds since 1970, or as RFC 3339 writes it."""
+    if _MILLISECONDS.fullmatch(text):
+        return EARLIEST + timedelta(milliseconds=int(text))
+    Moment().check(text)
+    return parse_moment(text)
+
+
+_MILLISECONDS = re.compile(r"[0-9]{1,14}", re.ASCII)
+_MOMENT = f"[0-9]{{1,14}}|{PATTERN}"
+_STATUSES = "|".join([*RunStatus, *map(str, STATUS_NUMBERS.values())])
+
+
+class RunsQuery(ThingQuery, PageQuery):
+    sort = Names("sort", RUN_SORTS, signs="-")
+    filter_status = _several(_status, _STATUSES, "status")
+    filter_flow_id = _ids("flow_id")
+    filter_flow_version_id = _ids("flow_version_id")
+    filter_schedule_id = _ids("schedule_id")
+    filter_trigger = _words("trigger", *Trigger)
+    filter_started_after = _several(_moment, _MOMENT, "started_after")
+    filter_started_before = _several(_moment, _MOMENT, "started_before")
+
+
+class CalendarQuery(Query):
+    """`from` is now where it is left out."""
+
+    start = Several(_moment, rf"^(?:{_MOMENT})?$", data_key="from")
+    count = Count(least=1, most=MOST_ENTRIES, load_default=ENTRIES)
 
 
 FILTER = "filter_"

@@ -103,7 +103,8 @@ class Endpoint:
         self, request: web.Request, caller: Principal | Claim | Visitor | None, remote: str | None = None
     ) -> web.StreamResponse:
         route, schema = self._route, self._body_schema
-        raw = await _read(request, self._most) if schema or route.is_file else b""
+        reads = schema is not None or route.is_file or route.is_raw
+        raw = await _read(request, self._most) if reads else b""
         given = bool(raw) or not route.is_optional
         document = await computed(len(raw), lambda: self._parse(request, raw)) if schema and given else _NOTHING
         call = Call(

@@ -21,6 +21,7 @@ from marshmallow import Schema, fields
 from core.domain import errors
 from core.domain.etags import is_known
 from schemas import login_answers, losant_answers, native_answers
+from schemas.fields import Anything
 from schemas.forms import FORM
 from schemas.json_schema import json_schema
 from service.calls import SERVICE, Answer
@@ -128,12 +129,11 @@ def serve(dialect: Dialect) -> Callable[[web.Request], Awaitable[web.StreamRespo
 
 def refusals_of(route: Route) -> dict[int, list[Cause]]:
     """Status -> what it can mean, for every refusal of a route: those of its own and those of any route like it."""
-    reads_a_body = route.body is not None or route.is_file
     conditions: dict[Cause, bool] = {
         errors.NotFound: "{" in route.path,
         # Losant declares it for every operation.
-        errors.Invalid: route.dialect is Dialect.LOSANT or bool(route.query().fields) or reads_a_body,
-        errors.TooLarge: reads_a_body,
+        errors.Invalid: route.dialect is Dialect.LOSANT or bool(route.query().fields) or _has_body(route),
+        errors.TooLarge: _has_body(route),
         errors.Unauthenticated: not route.is_open,
         errors.Forbidden: not route.is_open,
         errors.TooManyRequests: route.is_counted,
@@ -163,7 +163,14 @@ def _operation(route: Route, plugin: MarshmallowPlugin) -> Json:
         operation["requestBody"] = {"required": not route.is_optional, "content": {kind: {"schema": route.body}}}
     if route.is_file:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _FILE}}}
+    if route.is_raw:
+        content = {"application/json": {"schema": json_schema(Anything())}, "text/plain": {"schema": TEXT}}
+        operation["requestBody"] = {"required": False, "content": content}
     return operation
+
+
+def _has_body(route: Route) -> bool:
+    return route.body is not None or route.is_file or route.is_raw
 
 
 def _security(route: Route) -> list[Json]:

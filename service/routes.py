@@ -21,6 +21,8 @@ from schemas import schedules as schedule_shapes
 from schemas.audit import AuditEventsQuery
 from schemas.companies import CompanyPut
 from schemas.fields import Query
+from schemas.reports import ReportPost
+from schemas.runs import StartPost
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
 from service.dialects.losant import flows as losant_flows
@@ -38,7 +40,9 @@ from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
+from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import transfers as native_transfers
 from service.native import trash as native_trash
@@ -108,8 +112,10 @@ class Route:
     """Whether the body is a form instead of JSON."""
     is_file: bool = False
     """Whether the body is taken as the bytes that came, for the handler to verify before anything parses them."""
+    is_raw: bool = False
+    """Whether the body is kept as it comes, whatever it is; then there is no schema of it."""
     is_optional: bool = False
-    """Whether the body may be left out."""
+    """Whether no body at all says as much as an empty object."""
     for_people: bool = False
     """Whether it is about the whole company: a token, which is for one of its applications, is refused whatever its
     scopes."""
@@ -142,6 +148,8 @@ _A = "/applications/{applicationId}"
 _V = _A + "/flows/{flowId}/versions"
 _S = _A + "/flows/{flowId}/storage"
 _F = "/api/v1/flows/{flow}"
+_R = "/api/v1/flow-runs/{run}"
+_STARTS = _writes("flow.pressVirtualButton")  # Losant's one way of starting a flow by hand
 _C = "/api/v1/flow-versions/{flow_version}/schedules"
 _I = "/api/v1/marketplace/flows/{item}"
 _L, _N, _P = Dialect.LOSANT, Dialect.NATIVE, Dialect.PATCHWORKS
@@ -305,6 +313,23 @@ ROUTES: tuple[Route, ...] = (
         role=Role.MANAGER,
     ),
     Route(
+        "GET", "/api/v1/flow-runs", native_ledger.list_runs, _N, _reads("flow.log"), 200, patchworks_lists.RunsQuery,
+        role=Role.READ_ONLY,
+    ),
+    Route("GET", _R, native_ledger.read_run, _N, _reads("flow.log"), 200, role=Role.READ_ONLY),
+    Route(
+        "GET", "/api/v1/schedules/{schedule}/gaps", native_ledger.list_gaps, _N, _reads("flow.log"), 200,
+        job_shapes.PageQuery, role=Role.READ_ONLY,
+    ),
+    Route(
+        "GET", "/api/v1/schedules/{schedule}/calendar", native_ledger.show_calendar, _N, _reads("flowVersion.get"), 200,
+        patchworks_lists.CalendarQuery, role=Role.READ_ONLY,
+    ),
+    Route(
+        "POST", "/api/v1/schedules/{schedule}/repair", native_ledger.repair_schedule, _N, _STARTS, 202,
+        role=Role.MANAGER,
+    ),
+    Route(
         "POST", "/api/v1/schedules/preview", patchworks_schedules.preview_schedule, _P, _reads("flowVersion.get"), 200,
         body=schedule_shapes.SchedulePreviewPost, role=Role.READ_ONLY,
     ),
@@ -360,6 +385,27 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", "/api/v1/company/webhook-secrets", native_company.list_secrets, _N, None, 200, job_shapes.PageQuery,
         role=Role.ADMINISTRATOR, for_people=True,
+    ),
+    # Before the address of a version, which would take this word for an id.
+    Route("POST", f"{_F}/start/raw", native_starts.start_flow_raw, _N, _STARTS, 202, role=Role.USER, is_raw=True),
+    Route(
+        "POST", f"{_F}/start/raw/{{version}}", native_starts.start_version_raw, _N, _STARTS, 202, role=Role.USER,
+        is_raw=True,
+    ),
+    Route(
+        "POST", f"{_F}/start", native_starts.start_flow, _N, _STARTS, 202, body=StartPost, role=Role.USER,
+        is_optional=True,
+    ),
+    Route(
+        "POST", f"{_F}/start/{{version}}", native_starts.start_version, _N, _STARTS, 202, body=StartPost,
+        role=Role.USER, is_optional=True,
+    ),
+    Route("POST", f"{_R}/retry", native_starts.retry_run, _N, _STARTS, 202, role=Role.USER),
+    Route("POST", f"{_R}/stop", native_starts.stop_run, _N, _STARTS, 200, role=Role.USER),
+    Route("POST", f"{_R}/report", native_starts.report_run, _N, _STARTS, 200, body=ReportPost, role=Role.USER),
+    Route(
+        "GET", f"{_R}/flow-run-logs", native_starts.list_run_logs, _N, _reads("flow.log"), 200, job_shapes.PageQuery,
+        role=Role.READ_ONLY,
     ),
 )  # fmt: skip
 

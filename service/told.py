@@ -40,7 +40,9 @@ from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
+from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import transfers as native_transfers
 from service.native import trash as native_trash
@@ -70,6 +72,8 @@ class Told:
 
 _TAG, _GUARD = ("ETag",), ("If-Match",)
 _QUEUED = ("Location", "Retry-After")
+_BEGUN = ("Location",)
+_KEY = ("Idempotency-Key",)
 
 TOLD: dict[RouteHandler, Told] = {
     losant_flows.list_flows: Told("Lists the flows of an application", losant_answers.Flows),
@@ -241,4 +245,35 @@ TOLD: dict[RouteHandler, Told] = {
     native_transfers.import_flow: Told(
         "Makes a disabled flow with a Draft out of a signed file", patchworks_answers.Flow, gives=_TAG
     ),
+    native_ledger.list_runs: Told("Lists runs, the latest instant first", native_answers.Runs, refuses=(NotAllowed,)),
+    native_ledger.read_run: Told("Reads a run", native_answers.Run),
+    native_ledger.list_gaps: Told("Lists the instants of a schedule that have no run", native_answers.Gaps),
+    native_ledger.show_calendar: Told("Shows when a schedule is due", patchworks_answers.SchedulePreview),
+    native_ledger.repair_schedule: Told("Runs what a schedule has missed", native_answers.Repaired),
+    native_starts.start_flow: Told(
+        "Starts the deployed version of a flow", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
+    ),
+    native_starts.start_version: Told(
+        "Starts a version of a flow", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
+    ),
+    native_starts.start_flow_raw: Told(
+        "Starts the deployed version of a flow; the body is its payload",
+        native_answers.Run,
+        reads=_KEY,
+        gives=_BEGUN,
+        refuses=(Conflict,),
+    ),
+    native_starts.start_version_raw: Told(
+        "Starts a version of a flow; the body is its payload",
+        native_answers.Run,
+        reads=_KEY,
+        gives=_BEGUN,
+        refuses=(Conflict,),
+    ),
+    native_starts.retry_run: Told(
+        "Runs again what an ended run has run", native_answers.Run, reads=_KEY, gives=_BEGUN, refuses=(Conflict,)
+    ),
+    native_starts.stop_run: Told("Stops a run, and tells its runner", native_answers.Run, refuses=(Conflict,)),
+    native_starts.report_run: Told("Says what became of a run", native_answers.Run, refuses=(Conflict,)),
+    native_starts.list_run_logs: Told("Lists what runners told of a run", native_answers.RunLogs),
 }

@@ -6,7 +6,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
 
 import structlog
 from redis.exceptions import RedisError
@@ -24,6 +23,10 @@ from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
 from worker.relay import Relay
 from worker.rescuer import Rescuer
+from worker.scheduler import Scheduler
+from worker.sweeper import Sweeper
+from worker.timekeeper import BATCH as KEPT_AT_ONCE
+from worker.timekeeper import Timekeeper
 from worker.transport import connect, connect_listener
 from worker.wakeup import Wakeup, hint_from_postgres, hint_from_redis
 
@@ -34,12 +37,25 @@ DEPLOY_SECONDS = 1.0
 """Between two looks for planned deploys. A deploy is planned for no less than two seconds ahead, so it is always seen
 before it is due, and nobody needs to be told of it."""
 
+KEEP_SECONDS = 0.5
+"""Between two looks for runs whose time has come, where none is said to come sooner: the shortest wait between two
+tries of a run is as long, so it is always seen in time."""
+
 PRUNE_SECONDS = 60.0
 SHORTEST_SECONDS = 0.02
 """The shortest pause, for an instant that comes between looking for what is due and asking when the next one is."""
 
+LOOK_SECONDS = 0.5
+"""Between two looks for due schedules: one that was made meanwhile fires for the first time at most so late."""
+
+HELD_SECONDS = 0.05
+"""Until the next look when all that is due is held by somebody else: asking again at once would only keep them busy."""
+
+SWEEP_SECONDS = 10.0
 TROUBLE_SECONDS = 1.0
 """Pause after Redis or PostgreSQL could not be reached."""
+
+LOOPS = ("relay", "rescuer", "deployer", "scheduler", "timekeeper", "sweeper", "pruner")
 
 _AWAY = (RedisError, *UNREACHABLE, Unavailable)
 _log = structlog.get_logger()
@@ -80,6 +96,49 @@ async def run_deployer(deployer: Deployer) -> None:
     await _repeat("deployer", once, _sleep)
 
 
+async def run_timekeeper(timekeeper: Timekeeper, wakeup: Wakeup) -> None:
+    """Brings runs back for ever, each when its time has come; hints the relay, `wakeup`, when some were staged."""
+
+    async def once() -> float:
+        kept = await timekeeper.run_once()
+        if kept:
+            wakeup.hint()
+        if kept >= KEPT_AT_ONCE:
+            return 0.0
+        due_in = await timekeeper.due_in()
+        # What is due and was left is somebody else's for now, or waits until firing goes on.
+        return KEEP_SECONDS if due_in is None or due_in <= 0 else min(due_in, KEEP_SECONDS)
+
+    await _repeat("timekeeper", once, _sleep)
+
+
+async def run_scheduler(scheduler: Scheduler, relay: Wakeup) -> None:
+    """Fires for ever, each instant when it is due; hints the relay when something was staged."""
+
+    async def once() -> float:
+        done = await scheduler.run_once()
+        if done.begun:
+            relay.hint()
+        if done.full:
+            return 0.0
+        due_in = await scheduler.due_in()
+        if due_in is None:
+            return LOOK_SECONDS
+        return min(due_in, LOOK_SECONDS) if due_in > 0 else HELD_SECONDS
+
+    await _repeat("scheduler", once, _sleep)
+
+
+async def run_sweeper(sweeper: Sweeper) -> None:
+    """Sweeps for ever."""
+
+    async def once() -> float:
+        await sweeper.run_once()
+        return SWEEP_SECONDS
+
+    await _repeat("sweeper", once, _sleep)
+
+
 async def run_pruner(pruner: Pruner) -> None:
     """Prunes for ever, without a pause while there is anything to end."""
 
@@ -98,7 +157,7 @@ async def serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     terms = Terms.of(settings)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=4))
+        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=6))
         redis, listener = connect(settings.redis_url), connect_listener(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(listener.aclose)
@@ -107,11 +166,14 @@ async def serve(settings: Settings) -> int:
             asyncio.create_task(run_relay(Relay(database, redis), wakeup)),
             asyncio.create_task(run_rescuer(Rescuer(database, redis, terms), wakeup)),
             asyncio.create_task(run_deployer(Deployer(database))),
-            asyncio.create_task(run_pruner(Pruner(database, timedelta(days=settings.job_days)))),
+            asyncio.create_task(run_scheduler(Scheduler(database), wakeup)),
+            asyncio.create_task(run_timekeeper(Timekeeper(database), wakeup)),
+            asyncio.create_task(run_sweeper(Sweeper(database))),
+            asyncio.create_task(run_pruner(Pruner.of(database, settings))),
             asyncio.create_task(hint_from_redis(wakeup, listener, STAGED_CHANNEL)),
             asyncio.create_task(hint_from_postgres(wakeup, direct_url, NOTIFY_CHANNEL)),
         ]
-        _log.info("The scheduler is ready.", loops=["relay", "rescuer", "deployer", "pruner"])
+        _log.info("The scheduler is ready.", loops=LOOPS)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         return await _end(tasks, stopped)

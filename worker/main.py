@@ -29,9 +29,10 @@ from worker.tools import Tools
 from worker.transport import ARQ_SECONDS, FUNCTION, connect, connect_listener, patient, queue_name, wake_channel
 from worker.wakeup import Wakeup, hint_from_redis
 
-CONCURRENCY = {"bulk": 4, "outbound": 16, "market": 4}
+CONCURRENCY = {"bulk": 4, "outbound": 16, "market": 4, "dispatch": 32}
 """Jobs of one queue at once in one process. Bulk jobs keep PostgreSQL busy; letters mostly wait for others; uploads
-keep this process busy, and each may hold some 50 MB."""
+keep this process busy, and each may hold some 50 MB; dispatch jobs wait for runners, one that has a single run as long
+as one that has a hundred."""
 
 READ_LIMIT = 1_000
 """Ids one look into a queue reads. arq counts those in progress elsewhere too, so it must exceed what a whole fleet
@@ -41,8 +42,13 @@ GRACE_SECONDS = 6.0
 """What running jobs get after SIGTERM: a bulk job gives way at its next batch, a letter is mostly out by then. What is
 cut off is rescued."""
 
-CONNECTIONS = sum(CONCURRENCY.values()) // 2
-"""Database connections of one worker: letters hold one only to claim and to settle."""
+KEEP_SECONDS = 1.0
+"""How long an idle connection to a runner is worth keeping: less than any server that we know of keeps it, so that a
+request does not meet the end of one."""
+
+CONNECTIONS = 16
+"""Database connections of one worker: four for bulk jobs, which keep theirs; letters and dispatch jobs share the
+others, since they hold one for some milliseconds at a time."""
 
 _log = structlog.get_logger()
 
@@ -100,10 +106,12 @@ async def open_tools(settings: Settings, stopping: asyncio.Event) -> AsyncIterat
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
-        outbound = await stack.enter_async_context(Outbound(allow_private=settings.allow_private_targets))
+        private = settings.allow_private_targets
+        outbound = await stack.enter_async_context(Outbound(allow_private=private))
+        runners = await stack.enter_async_context(Outbound(allow_private=private, keep_seconds=KEEP_SECONDS))
         database = await stack.enter_async_context(open_database(settings, role="worker", size=CONNECTIONS))
         terms = Terms.of(settings)
-        yield Tools(database, settings, terms, SystemClock(), mailer, outbound, stopping, staged)
+        yield Tools(database, settings, terms, SystemClock(), mailer, outbound, runners, stopping, staged)
 
 
 @asynccontextmanager

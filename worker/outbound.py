@@ -8,14 +8,16 @@ very address about to be connected. Nothing looks the name up a second time in b
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import os
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,8 +31,17 @@ POST_SECONDS = 10.0
 """From looking up the host to the last byte of the answer. Below the 15 s a job's lease lasts, so whoever posts still
 holds the job when the receiver says nothing."""
 
+LONGEST_WAIT_SECONDS = 900.0
+"""The most of a receiver's Retry-After that is honoured: our own longest wait between tries."""
+
 LARGEST_ANSWER = 64 * 1024
-"""Bytes of an answer that are kept; the rest is never read."""
+"""Bytes of an answer that are kept unless its reader asks for more; the rest is never read."""
+
+_WHOLE_BYTES = 512 * 1024
+"""A longer body is written piece by piece: all at once would hold up everything else meanwhile."""
+
+_TRY_AGAIN: Final = frozenset({408, 425, 429})
+"""The 4xx that blame the moment and not the request."""
 
 _KEPT_HEADERS: Final = ("Content-Type", "Retry-After")
 
@@ -94,12 +105,39 @@ ordinary address; keep such a translator from reaching private networks."""
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver said. `body` ends after `LARGEST_ANSWER` bytes, as it came, compressed if it came compressed."""
+    """What a receiver said."""
 
     status: int
     headers: Mapping[str, str]
     """`Content-Type` and `Retry-After`, where sent."""
     body: bytes
+    """As it came, compressed if it came compressed, up to as many bytes as were asked for."""
+    whole: bool = True
+    """Whether that is all of it."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether sending the same again cannot help: a redirect, which is never followed, or a 4xx about the request
+        itself."""
+        return 300 <= self.status <= 399 or (400 <= self.status <= 499 and self.status not in _TRY_AGAIN)
+
+    def retry_after(self, now: datetime) -> float | None:
+        """Seconds until the receiver wants to be asked again, if it said so."""
+        return read_retry_after(self.headers.get("Retry-After"), now)
+
+
+def read_retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds from now, 0 to `LONGEST_WAIT_SECONDS`, of a Retry-After, a number or an HTTP date; None if neither."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_WAIT_SECONDS)
+    try:
+        moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)
 
 
 def is_allowed(text: str, *, private: bool) -> bool:
@@ -164,21 +202,29 @@ class Outbound:
     """Posts to addresses users chose. Make one in a running event loop, share it, close it at the end.
 
     No redirects, no proxy or login from the environment, no cookies, nothing decompressed, and a new connection each
-    time: an idle one kept for the next request is mostly found closed by then, which would look like a failure.
+    time: an idle one kept for the next request is mostly found closed by then, which would look like a failure. Whoever
+    posts to the same receivers hundreds of times a second says for how many seconds an idle one is worth keeping.
     """
 
     def __init__(
-        self, *, allow_private: bool, tls: ssl.SSLContext | None = None, resolver: AbstractResolver | None = None
+        self,
+        *,
+        allow_private: bool,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+        keep_seconds: float | None = None,
     ) -> None:
         """`tls` is whom to trust, `resolver` whom to ask for addresses; None leaves either to the system."""
         gate = _Gate(resolver or aiohttp.ThreadedResolver(), private=allow_private)
+        keeping: dict[str, Any] = {"force_close": True} if keep_seconds is None else {"keepalive_timeout": keep_seconds}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=gate,
                 socket_factory=gate.open,
                 ssl=tls or ssl.create_default_context(),
                 use_dns_cache=False,
-                force_close=True,
+                limit=0,  # whoever posts bounds how much: waiting in line here would count as the receiver's time
+                **keeping,
             ),
             headers={"User-Agent": "Penstock", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -199,9 +245,15 @@ class Outbound:
         await self._session.close()
 
     async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float = POST_SECONDS
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout_seconds: float = POST_SECONDS,
+        largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """One request, and the answer whatever its status; a 3xx is an answer like any other.
+        """One request, and the answer whatever its status; a 3xx is an answer like any other. Of the answer `largest`
+        bytes are wanted.
 
         PermanentFailure `target_refused`: the URL is malformed or leads to a forbidden address; nothing was sent.
         TransientFailure `target_unreachable`: no connection, no valid certificate, or no HTTP; `target_timeout`: the
@@ -210,7 +262,7 @@ class Outbound:
         """
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await self._exchange(check_callback_url(url), body, headers)
+                return await self._exchange(check_callback_url(url), body, headers, largest)
         except TimeoutError:
             raise TransientFailure(
                 "target_timeout", f"The receiver did not answer completely within {timeout_seconds:g} seconds."
@@ -222,18 +274,20 @@ class Outbound:
         except (aiohttp.ClientError, OSError) as error:
             raise TransientFailure("target_unreachable", f"The receiver cannot be reached: {_reason(error)}.") from None
 
-    async def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _exchange(self, url: str, body: bytes, headers: Mapping[str, str], largest: int) -> Answer:
         exact = URL(url, encoded=True)  # as it was written: a receiver may sign or compare its own path
-        async with self._session.post(exact, data=body, headers=headers, allow_redirects=False) as response:
+        sent = body if len(body) <= _WHOLE_BYTES else io.BytesIO(body)
+        async with self._session.post(exact, data=sent, headers=headers, allow_redirects=False) as response:
             kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-            return Answer(response.status, kept, await _read(response.content))
+            read = await _read(response.content, largest + 1)
+            return Answer(response.status, kept, read[:largest], len(read) <= largest)
 
 
-async def _read(stream: aiohttp.StreamReader) -> bytes:
-    """The first `LARGEST_ANSWER` bytes. Leaving the rest unread closes the connection, however much was to come."""
+async def _read(stream: aiohttp.StreamReader, most: int) -> bytes:
+    """The first `most` bytes. Leaving the rest unread closes the connection, however much was to come."""
     kept = bytearray()
-    while len(kept) < LARGEST_ANSWER:
-        piece = await stream.read(LARGEST_ANSWER - len(kept))
+    while len(kept) < most:
+        piece = await stream.read(most - len(kept))
         if not piece:
             break
         kept += piece

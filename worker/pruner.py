@@ -7,7 +7,9 @@ from datetime import timedelta
 from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.operations.jobs import expire_jobs
 from core.operations.logins import prune_logins
+from core.operations.sweeping import prune_runs
 from core.operations.undo import purge_trash
+from core.settings import Settings
 from core.store import idempotency_keys, jobs, mail_days
 from core.store.database import Connection, Database
 
@@ -18,10 +20,29 @@ TOMBSTONE_KEEP = timedelta(days=90)
 """How long an expired job's address answers 410 before it answers 404."""
 
 
+RUN_KEEP = timedelta(days=90)
+LOG_KEEP = timedelta(days=7)
+"""What an installation that says nothing keeps of runs, and of what their runners logged."""
+
+
 class Pruner:
-    def __init__(self, database: Database, job_keep: timedelta) -> None:
+    def __init__(
+        self, database: Database, job_keep: timedelta, run_keep: timedelta = RUN_KEEP, log_keep: timedelta = LOG_KEEP
+    ) -> None:
         self._database = database
         self._job_keep = job_keep
+        self._run_keep = run_keep
+        self._log_keep = log_keep
+
+    @classmethod
+    def of(cls, database: Database, settings: Settings) -> Pruner:
+        """With the keep times that the installation decides on."""
+        return cls(
+            database,
+            timedelta(days=settings.job_days),
+            timedelta(days=settings.run_days),
+            timedelta(days=settings.run_log_days),
+        )
 
     async def run_once(self) -> int:
         """One round; returns how many rows it ended. Any at all means that there may be more."""
@@ -29,7 +50,8 @@ class Pruner:
         expired = await expire_jobs(self._database, older_than=self._job_keep, limit=BATCH)
         await self._database.transaction(self._forget)
         await prune_logins(self._database)
-        return purged + expired
+        pruned = await prune_runs(self._database, keep=self._run_keep, keep_logs=self._log_keep, limit=BATCH)
+        return purged + expired + pruned
 
     async def _forget(self, connection: Connection) -> None:
         await jobs.forget_tombstones(connection, TOMBSTONE_KEEP)

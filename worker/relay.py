@@ -11,6 +11,7 @@ from datetime import timedelta
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
+from core.domain.dispatch import MOST_IN_FLIGHT
 from core.store import deliveries
 from core.store.database import Connection, Database
 from core.store.deliveries import Delivery
@@ -50,4 +51,6 @@ class Relay:
             return await deliveries.next_delivery_in(connection)
 
     async def _claim(self, connection: Connection) -> list[Delivery]:
-        return await deliveries.claim_staged(connection, limit=BATCH, lease=LEASE, bulk_cap=BULK_CAP)
+        return await deliveries.claim_staged(
+            connection, limit=BATCH, lease=LEASE, bulk_cap=BULK_CAP, dispatch_cap=MOST_IN_FLIGHT
+        )

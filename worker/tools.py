@@ -37,6 +37,8 @@ class Tools:
     clock: Clock
     mailer: Mailer | None
     outbound: Outbound
+    runners: Outbound
+    """The same for runners, which are called so often that connections to them are kept."""
     stopping: asyncio.Event
     """Set when the process is to end: long jobs then give way at their next batch."""
     staged: Callable[[], Awaitable[None]]

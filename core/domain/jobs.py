@@ -36,6 +36,8 @@ class JobKind(StrEnum):
     POST_CALLBACK = "post_callback"
     UPLOAD_VERSION = "upload_version"
     INSTALL_ITEM = "install_item"
+    DISPATCH_RUNS = "dispatch_runs"
+    STOP_RUN = "stop_run"
 
     @property
     def queue(self) -> str:
@@ -50,10 +52,13 @@ _QUEUES = {
     JobKind.POST_CALLBACK: "outbound",
     JobKind.UPLOAD_VERSION: "market",
     JobKind.INSTALL_ITEM: "market",
+    JobKind.DISPATCH_RUNS: "dispatch",
+    JobKind.STOP_RUN: "outbound",
 }
 
-QUEUES = ("bulk", "outbound", "market")
-"""One arq queue each, so that a slow receiver of letters never holds up a delete, nor a delete what takes a moment."""
+QUEUES = ("bulk", "outbound", "market", "dispatch")
+"""One arq queue each, so that a slow receiver of letters never holds up a delete, nor a delete what takes a moment, nor
+a slow runner a letter."""
 
 NOTIFICATION_KINDS = (JobKind.SEND_MAIL, JobKind.POST_CALLBACK)
 """Jobs that tell somebody how another job ended."""

@@ -110,6 +110,11 @@ class Timetable:
         """The due instants in [start, end), oldest first, at most `most` of them."""
         return [_moment(due.at) for due in islice(self._dues(start, end), most)]
 
+    def merges(self, at: datetime) -> bool:
+        """Whether two local times meet in this due instant."""
+        due = self._first(_ceiling(at))
+        return due is not None and due.kept and due.moved
+
     def count(self, start: datetime, end: datetime) -> int:
         """How many instants are due in [start, end), without going through them where the clocks are not changed."""
         at, stop = max(_ceiling(start), 0), min(_ceiling(end), _HORIZON)

@@ -1,6 +1,6 @@
 """A schedule as it is stored beside a version: when it is to run, and what to do when it cannot.
 
-When that is due is arithmetic and stands in schedules.py. Nothing here fires anything.
+When that is due is arithmetic and stands in schedules.py; what becomes of it then, in accounting.py.
 """
 
 from __future__ import annotations

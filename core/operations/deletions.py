@@ -22,6 +22,7 @@ from core.operations.flows import FLOW_UNKNOWN
 from core.settings import Settings
 from core.store import (
     audit_events,
+    dispatch,
     flow_storages,
     flow_versions,
     flows,
@@ -197,6 +198,8 @@ async def conclude(
     if left:
         held.count_failed(Reason.NOT_ATTEMPTED, left)
     await jobs.conclude(connection, held, status, error)
+    if held.kind is JobKind.DISPATCH_RUNS:
+        await dispatch.take_back(connection, dispatch.Batch.of(held.company_id, held.id, held.arguments))
     if held.kind is JobKind.DELETE_FLOW and status is JobStatus.COMPLETED:
         assert held.flow_id is not None, "the removal of a flow is about a flow"
         if held.undo_until is None:

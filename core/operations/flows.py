@@ -18,6 +18,7 @@ from core.domain.templates import Template
 from core.domain.versions import Content
 from core.operations import transitions
 from core.operations.access import APPLICATION_UNKNOWN, admit
+from core.operations.firing import accounted
 from core.operations.lists import listed
 from core.operations.shown import Page, Shown
 from core.store import audit_events, flow_versions
@@ -146,7 +147,11 @@ async def change_flow(
             await transitions.undeploy(connection, principal, flow_id)
         if plan is not None:
             await _develop(connection, principal, flow_id, plan)
-        await store.update(connection, principal, flow_id, change)
+        if change.enabled is None:
+            await store.update(connection, principal, flow_id, change)
+        else:
+            async with accounted(connection, principal.company_id, flow_id):
+                await store.update(connection, principal, flow_id, change)
         await audit_events.record(
             connection, principal, "flow.change", ("flow", flow_id), details={"given": _given(change)}
         )

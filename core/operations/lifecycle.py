@@ -229,7 +229,7 @@ def _carrying(due: Due) -> Callable[[Connection], Awaitable[Carried | None]]:
             return None
         version, late = found[0], -found[1]
         details = {"planned_for": due.deploy_at.isoformat(), "late_ms": round(late * 1000)}
-        await transitions.deploy(connection, principal, flow, version, details)
+        await transitions.deploy(connection, principal, flow, version, details, planned_for=due.deploy_at)
         await flows.touch(connection, principal, flow.id)
         return Carried(version.id, late)
 

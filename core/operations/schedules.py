@@ -15,6 +15,8 @@ from core.domain.errors import Conflict, Invalid, NotFound
 from core.domain.etags import ANY, Etag
 from core.domain.schedules import Calendar, check_schedule, timetable
 from core.domain.stored_schedules import MOST_SCHEDULES, PREVIEW_DAYS, UTC_NAME, Rules, StoredSchedule
+from core.operations.endings import drop_buffered
+from core.operations.firing import accounted
 from core.operations.versions import VERSION_UNKNOWN
 from core.store import audit_events, flow_versions, flows
 from core.store import schedules as store
@@ -67,7 +69,8 @@ async def create_schedule(
         place = await _lock(connection, principal, version_id)
         if await store.count(connection, place) >= MOST_SCHEDULES:
             raise Conflict(f"A version can have {MOST_SCHEDULES} schedules, and this one has as many.")
-        made = await store.insert(connection, principal, place, rules, from_now="deployed_at" not in given)
+        async with accounted(connection, place.company_id, place.flow_id):
+            made = await store.insert(connection, principal, place, rules, from_now="deployed_at" not in given)
         await _record(connection, principal, "schedule.create", made, {"rules": made.rules.told()})
         return made
 
@@ -96,7 +99,8 @@ async def change_schedule(
         names = rules.differing(old.rules)
         if not names:
             return old
-        new = await store.update(connection, principal, schedule_id, rules)
+        async with accounted(connection, principal.company_id, old.flow_id):
+            new = await store.update(connection, principal, schedule_id, rules)
         before, after = old.rules.told(), new.rules.told()
         changes = {name: {"before": before[name], "after": after[name]} for name in names}
         await _record(connection, principal, "schedule.change", new, {"changes": changes})
@@ -116,7 +120,9 @@ async def delete_schedule(
     async def work(connection: Connection) -> None:
         old = await _lock_schedule(connection, principal, version_id, schedule_id)
         etag.require(old.revision)
-        await store.delete(connection, principal.company_id, schedule_id)
+        async with accounted(connection, principal.company_id, old.flow_id):
+            await store.delete(connection, principal.company_id, schedule_id)
+        await drop_buffered(connection, schedule_id)
         await _record(connection, principal, "schedule.delete", old, {"rules": old.rules.told()})
 
     await database.transaction(work)

@@ -14,6 +14,7 @@ from core.domain.access import Principal
 from core.domain.errors import Conflict
 from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.versions import Content, Version, VersionStatus, deployed_name
+from core.operations.firing import Deploys, accounted
 from core.store import audit_events, flow_versions, schedules
 from core.store.database import Connection
 from core.store.flow_versions import Promoted
@@ -28,19 +29,22 @@ async def deploy(
     flow: LockedFlow,
     version: Version,
     details: Mapping[str, object] | None = None,
+    *,
+    planned_for: datetime | None = None,
 ) -> Promoted | None:
     """Makes a locked version of a locked flow its deployed one; None, and nothing changes, if it is that already.
 
     What was deployed becomes inactive, and a pending deploy of the flow is taken back. A Draft keeps its row and its
-    id, is called `v<iteration>` from then on, and leaves a new Draft of the same content and schedules behind. Raises
-    Conflict for a flow that is a custom node.
+    id, is called `v<iteration>` from then on, and leaves a new Draft of the same content and schedules behind. A deploy
+    that was planned counts from its instant on, however late it is. Raises Conflict for a flow that is a custom node.
     """
     if version.status is VersionStatus.DEPLOYED:
         return None
     require_deployable(flow)
-    await undeploy(connection, principal, flow.id, but=version.id)
     name = await _name_of_draft(connection, version) if version.status is VersionStatus.DRAFT else None
-    promoted = await flow_versions.promote(connection, principal, version.id, name, details)
+    async with accounted(connection, principal.company_id, flow.id, deploys=Deploys(planned_for)):
+        await flow_versions.release(connection, principal, flow.id, but=version.id)
+        promoted = await flow_versions.promote(connection, principal, version.id, name, details)
     if version.status is VersionStatus.DRAFT:
         content = Content(version.body, version.digest)
         await start_draft(connection, principal, flow.id, content, scheduled_like=version.id)
@@ -50,7 +54,8 @@ async def deploy(
 async def undeploy(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> bool:
     """Makes a locked flow's deployed version inactive and takes back its pending deploy, but for that of the version
     `but`; whether there was any of the two."""
-    return await flow_versions.release(connection, principal, flow_id, but=but)
+    async with accounted(connection, principal.company_id, flow_id, deploys=Deploys()):
+        return await flow_versions.release(connection, principal, flow_id, but=but)
 
 
 async def cancel_pending(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> bool:

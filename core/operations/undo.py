@@ -7,6 +7,7 @@ from core.domain.errors import Conflict, NotFound
 from core.domain.jobs import DELETION_KINDS, ClaimedJob, Job, JobKind, JobStatus, Reason
 from core.domain.versions import TrashEntry, Version
 from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
+from core.operations.firing import accounted
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
 from core.store import (
@@ -111,14 +112,17 @@ async def restore_entry(principal: Principal, database: Database, flow_id: int, 
             raise NotFound(ENTRY_UNKNOWN)
         live = await _lock_live(connection, principal, flow_id, entry["version_id"], entry["name"])
         scheduled = entry["schedules"] is not None
-        if live is None:
-            version_id = await deleted_versions.insert_restored(connection, entry)
-        else:
-            company_id, version_id = principal.company_id, live.id
-            await flow_versions.keep_replaced(connection, company_id, version_id, terms.undo, with_schedules=scheduled)
-            await flow_versions.replace(connection, principal, version_id, deleted_versions.content_of(entry))
-        if scheduled:
-            await schedules.put_back(connection, principal.company_id, version_id, entry["schedules"])
+        company_id = principal.company_id
+        async with accounted(connection, company_id, flow_id, content=True):
+            if live is None:
+                version_id = await deleted_versions.insert_restored(connection, entry)
+            else:
+                version_id = live.id
+                keep = terms.undo
+                await flow_versions.keep_replaced(connection, company_id, version_id, keep, with_schedules=scheduled)
+                await flow_versions.replace(connection, principal, version_id, deleted_versions.content_of(entry))
+            if scheduled:
+                await schedules.put_back(connection, company_id, version_id, entry["schedules"])
         if entry["name"] is None:
             await flows.touch(connection, principal, flow_id)
         await audit_events.record(

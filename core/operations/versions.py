@@ -15,6 +15,7 @@ from core.domain.query import EVERYTHING, Selection
 from core.domain.templates import Template
 from core.domain.versions import NewVersion, Version, VersionChange, VersionStatus, check_name
 from core.operations.access import admit, admitted
+from core.operations.firing import accounted
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.lists import listed
 from core.operations.shown import Page, Shown
@@ -77,7 +78,8 @@ async def create_or_replace_version(
         if flow.flow_class == CUSTOM_NODE:
             raise Conflict("A version of a custom node cannot be replaced; delete it first.")
         check_class(_outline(new), flow.flow_class)
-        version = await _replace(connection, principal, old, new, keep)
+        async with accounted(connection, principal.company_id, flow_id, content=True):
+            version = await _replace(connection, principal, old, new, keep)
         return Shown.of(await store.show_changed(connection, principal.company_id, version.id, template))
 
     return await database.transaction(work)
@@ -142,7 +144,8 @@ async def change_version(
     async def work(connection: Connection) -> Shown:
         version = await _lock(connection, principal, application_id, flow_id, segment)
         etag.require(version.revision)
-        await store.patch(connection, principal, version.id, change)
+        async with accounted(connection, principal.company_id, flow_id):
+            await store.patch(connection, principal, version.id, change)
         await audit_events.record(connection, principal, "version.change", ("version", version.id))
         return Shown.of(await store.show_changed(connection, principal.company_id, version.id, template))
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from core.domain.dispatch import IN_FLIGHT
 from core.store.database import Connection
 from core.store.queries import query
 from core.store.rows import build
@@ -38,9 +39,14 @@ class Delivery:
         return f"{self.id}:{self.attempt}"
 
 
-async def claim_staged(connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int) -> list[Delivery]:
-    """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost."""
-    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap)
+async def claim_staged(
+    connection: Connection, *, limit: int, lease: timedelta, bulk_cap: int, dispatch_cap: int
+) -> list[Delivery]:
+    """Leases what is due for delivery to this relay. Losing this commit only repeats a delivery, so it may be lost.
+
+    Of one company, so many bulk jobs may be delivered or running, and dispatch jobs that make so many requests at once.
+    """
+    rows = await connection.fetch(_CLAIM_STAGED, limit, lease, bulk_cap, dispatch_cap, IN_FLIGHT)
     return [build(Delivery, row) for row in rows]
 
 

@@ -25,6 +25,7 @@ _STAMP_UNDO = query("jobs.stamp_undo_until")
 _ADVANCE = query("jobs.advance_job")
 _CONCLUDE = query("jobs.conclude_job")
 _RESTAGE = query("jobs.restage_job")
+_FORGET = query("jobs.forget_job")
 _REQUEST_CANCEL = query("jobs.request_cancel")
 _FIND_EXPIRED = query("jobs.find_expired_leases")
 _READ = query("jobs.read_job")
@@ -169,6 +170,11 @@ async def restage(
     """Puts a job back to the queue, due in `after` seconds, its next delivery under a new attempt."""
     code, message = error or (None, None)
     await connection.execute(_RESTAGE, job_id, after, failures, code, message)
+
+
+async def forget(connection: Connection, job_id: int) -> None:
+    """Removes a job that this transaction holds, without a trace."""
+    await connection.execute(_FORGET, job_id)
 
 
 async def find_undo(connection: Connection, job_id: int) -> str | None:

@@ -19,6 +19,7 @@ _LIST = query("schedules.list_schedules")
 _LIST_OF_VERSIONS = query("schedules.list_schedules_of_versions")
 _COUNT = query("schedules.count_schedules")
 _INSERT = query("schedules.insert_schedule")
+_FIND = query("schedules.find_schedule")
 _LOCK = query("schedules.lock_schedule")
 _UPDATE = query("schedules.update_schedule")
 _DELETE = query("schedules.delete_schedule")
@@ -79,6 +80,14 @@ async def insert(
         principal.actor_id,
     )
     return _schedule_of(row)
+
+
+async def find(
+    connection: Connection, company_id: int, schedule_id: int, application_id: int | None
+) -> StoredSchedule | None:
+    """A schedule by its id, of any application where that is None."""
+    row = await connection.fetchrow(_FIND, company_id, schedule_id, application_id)
+    return _schedule_of(row) if row else None
 
 
 async def lock(connection: Connection, place: Place, schedule_id: int) -> StoredSchedule | None:

@@ -30,7 +30,7 @@ async def test_whatever_is_wrong_in_a_body_is_named(ground: Ground, route: Route
     """One thing at a time, in a body that is the least there can be; one way to be wrong for each place there is."""
     arranged = await arrange(route, ground.owner)
     wrong = {path: body for path, body in wrong_bodies(route) if path}
-    assert len(wrong) > 1
+    assert wrong
     async with unchanged(ground.database):
         for path, body in wrong.items():
             answer = await ground.opening(route).send(route.method, arranged.path(route), body)

@@ -64,6 +64,19 @@ LEAST = {
     "GET /api/v1/company": Role.READ_ONLY,
     "PUT /api/v1/company": Role.MANAGER,
     "GET /api/v1/company/webhook-secrets": Role.ADMINISTRATOR,
+    "GET /api/v1/flow-runs": Role.READ_ONLY,
+    "GET /api/v1/flow-runs/{run}": Role.READ_ONLY,
+    "GET /api/v1/schedules/{schedule}/gaps": Role.READ_ONLY,
+    "GET /api/v1/schedules/{schedule}/calendar": Role.READ_ONLY,
+    "POST /api/v1/schedules/{schedule}/repair": Role.MANAGER,
+    "POST /api/v1/flows/{flow}/start": Role.USER,
+    "POST /api/v1/flows/{flow}/start/{version}": Role.USER,
+    "POST /api/v1/flows/{flow}/start/raw": Role.USER,
+    "POST /api/v1/flows/{flow}/start/raw/{version}": Role.USER,
+    "POST /api/v1/flow-runs/{run}/retry": Role.USER,
+    "POST /api/v1/flow-runs/{run}/stop": Role.USER,
+    "POST /api/v1/flow-runs/{run}/report": Role.USER,
+    "GET /api/v1/flow-runs/{run}/flow-run-logs": Role.READ_ONLY,
 }
 """The least role of each route, said here once more on its own: anybody reads but what is secret, only some change."""
 

@@ -83,6 +83,19 @@ GET    N/audit-events                                   nothing                 
 GET    N/company                                        nothing                         -
 PUT    N/company                                        nothing                         -
 GET    N/company/webhook-secrets                        nothing                         -
+POST   N/flows/{flow}/start                             flow.pressVirtualButton         W
+POST   N/flows/{flow}/start/{version}                   flow.pressVirtualButton         W
+POST   N/flows/{flow}/start/raw                         flow.pressVirtualButton         W
+POST   N/flows/{flow}/start/raw/{version}               flow.pressVirtualButton         W
+POST   N/flow-runs/{run}/retry                          flow.pressVirtualButton         W
+POST   N/flow-runs/{run}/stop                           flow.pressVirtualButton         W
+POST   N/flow-runs/{run}/report                         flow.pressVirtualButton         W
+GET    N/flow-runs/{run}/flow-run-logs                  flow.log                        R
+GET    N/flow-runs                                      flow.log                        R
+GET    N/flow-runs/{run}                                flow.log                        R
+GET    N/schedules/{schedule}/gaps                      flow.log                        R
+GET    N/schedules/{schedule}/calendar                  flowVersion.get                 R
+POST   N/schedules/{schedule}/repair                    flow.pressVirtualButton         W
 """
 """Method, address, what a token needs, and whether that reads or writes.
 

@@ -82,7 +82,7 @@ def test_a_route_is_told_of_as_it_is(route: Route) -> None:
     assert in_path == set(names_of(route))
     in_query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
     assert in_query == {field.data_key or name for name, field in route.query().fields.items()}
-    assert ("requestBody" in operation) == (route.body is not None or route.is_file)
+    assert ("requestBody" in operation) == (route.body is not None or route.is_file or route.is_raw)
     assert {"401", "500", "503", str(route.success)} <= set(operation["responses"])
     assert ("403" in operation["responses"]) == (not route.is_open)
     if route.body:

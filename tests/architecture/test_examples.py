@@ -25,6 +25,7 @@ from tests.architecture.documents import ROOT, blocks, read
 from tests.support.api import Api
 from tests.support.machinery import Machinery
 from tests.support.market import make_item, open_shop
+from tests.support.runner_process import python, running_runner, try_runner
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import SECRET, Tenant
 from worker.deployer import Deployer
@@ -132,6 +133,23 @@ async def _paste(commands: str, folder: Path) -> str:
         printed, complaints = await process.communicate()
     assert process.returncode == 0, complaints.decode()
     return printed.decode()
+
+
+RUNNERS = ["the example", "the Python of the document"]
+
+
+@pytest.mark.parametrize("which", RUNNERS)
+async def test_a_runner_from_the_documents_runs(
+    which: str, tenant: Tenant, machinery: Machinery, tmp_path: Path
+) -> None:
+    """It is trusted with what we sign alone, does a run once, and hears of a stop."""
+    file = ROOT / "examples" / "runner.py"
+    if which != RUNNERS[0]:
+        [code] = blocks(read("docs/schedules.md"), "python")
+        file = tmp_path / "runner.py"
+        file.write_text(code)
+    async with running_runner(python(str(file)), SECRET) as url:
+        await try_runner(url, tenant, machinery)
 
 
 async def test_the_job_document(api: Api, tenant: Tenant, machinery: Machinery) -> None:

@@ -286,3 +286,10 @@ async def test_without_a_database_it_says_what_to_do(program: Program) -> None:
     program.url = "postgresql://nobody@127.0.0.1:1/nothing"
     result = await program.try_("jobs", "list")
     assert "the database named in DATABASE_URL cannot be used" in str(result.exception)
+
+
+async def test_firing_is_paused_and_resumed_once(program: Program) -> None:
+    assert "paused 2" in await program.run("admin", "pause-firing", "--reason", "tonight")
+    assert "paused already" in str((await program.try_("admin", "pause-firing")).exception)
+    assert "resumed now" in await program.run("admin", "resume-firing")
+    assert "not paused" in str((await program.try_("admin", "resume-firing")).exception)

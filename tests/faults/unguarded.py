@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from core.domain.access import ActorType, Principal
+from core.domain.accounting import account
 from core.domain.artifacts import Made
+from core.domain.dispatch import Ended, Report
 from core.domain.jobs import ClaimedJob, JobStatus
-from core.operations import deletions
+from core.domain.runs import RunStatus
+from core.operations import deletions, firing
 from core.operations.arrivals import Arrival, arrive
 from core.operations.deletions import Terms
-from core.store import deliveries, job_items, jobs, marketplace
+from core.operations.dispatch import take_turn
+from core.store import deliveries, job_items, jobs, marketplace, schedule_states, schedules
 from core.store.database import Connection, Database
 from core.store.deliveries import Delivery
 from core.store.jobs import HeldJob
@@ -72,7 +77,7 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
     """The first half of a relay that tells PostgreSQL before it tells Redis."""
 
     async def work(connection: Connection) -> list[Delivery]:
-        claimed = await deliveries.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10)
+        claimed = await deliveries.claim_staged(connection, limit=10, lease=LEASE, bulk_cap=10, dispatch_cap=10)
         await deliveries.mark_delivered(connection, claimed)
         return claimed
 
@@ -82,7 +87,9 @@ async def mark_before_sending(database: Database) -> list[Delivery]:
 async def claim_for_good(database: Database) -> None:
     """What a relay leaves that dies in between and whose claims do not run out."""
     async with database.connection() as connection:
-        claimed = await deliveries.claim_staged(connection, limit=10, lease=timedelta(days=1), bulk_cap=10)
+        claimed = await deliveries.claim_staged(
+            connection, limit=10, lease=timedelta(days=1), bulk_cap=10, dispatch_cap=10
+        )
     assert claimed
 
 
@@ -155,3 +162,58 @@ async def take_back_before_deploying(database: Database) -> None:
     """The first half of a planned deploy that is carried out in two transactions."""
     async with database.connection() as connection:
         await connection.execute("UPDATE flow_versions SET deploy_at = NULL WHERE deploy_at <= clock_timestamp()")
+
+
+async def advance_before_accounting(database: Database) -> None:
+    """What a scheduler leaves that says what comes next before it has written what was due, and dies in between."""
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE schedule_states SET next_due = date_trunc('second', clock_timestamp()) + interval '1 second'"
+            " WHERE next_due IS NOT NULL"
+        )
+
+
+async def unaccounted_since(database: Database, by: timedelta) -> int:
+    """Of what was due so long ago and since, how many instants have neither row nor gap. Timers of one second."""
+    async with database.connection() as connection:
+        number: int = await connection.fetchval(
+            "SELECT sum(extract(epoch FROM first - live_since)::bigint) FROM ("
+            "  SELECT st.live_since, coalesce((SELECT min(r.scheduled_for) FROM runs r"
+            "         WHERE r.schedule_id = st.schedule_id), clock_timestamp()) AS first FROM schedule_states st"
+            ") AS timers WHERE first - live_since > $1::interval / 2",
+            by,
+        )
+    return number or 0
+
+
+async def account_without_locks(database: Database) -> int:
+    """Two schedulers that read before either writes, over a ledger without its key; returns the instants that are there
+    twice."""
+    async with database.connection() as connection:
+        await connection.execute("ALTER TABLE runs DROP CONSTRAINT runs_instant_key")
+    both = asyncio.Barrier(2)
+
+    async def scheduler() -> None:
+        async def work(connection: Connection) -> None:
+            moment = await schedules.read_clock(connection)
+            rows = await connection.fetch("SELECT schedule_id FROM schedule_states WHERE next_due <= $1", moment)
+            found = await schedule_states.read_standings(connection, [row["schedule_id"] for row in rows])
+            await both.wait()
+            accounts = [(due, account(due.standing, moment)) for due in found if due.standing is not None]
+            await firing._write(connection, firing.USUAL, accounts)
+
+        await database.transaction(work)
+
+    await asyncio.gather(scheduler(), scheduler())
+    async with database.connection() as connection:
+        number: int = await connection.fetchval(
+            "SELECT count(*) FROM (SELECT FROM runs GROUP BY schedule_id, scheduled_for HAVING count(*) > 1) AS twice"
+        )
+    return number
+
+
+async def end_before_sending(database: Database, claimed: ClaimedJob, terms: Terms) -> None:
+    """The first half of a dispatch that writes down what became of a run before it has sent it."""
+    turn = await take_turn(database, claimed, [], [], room=1, terms=terms, fraction=lambda: 0.5)
+    tried = [Ended(run, RunStatus.SUCCESS, None, None, Report()) for run in turn.sending]
+    await take_turn(database, claimed, tried, [], room=1, terms=terms, fraction=lambda: 0.5)

@@ -6,7 +6,7 @@ import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any
 
@@ -14,12 +14,14 @@ import pytest
 
 from core.domain.access import ActorType, Principal, Role
 from core.domain.audit import AuditSelection
+from core.domain.dispatch import Report
 from core.domain.documents import parse_document
 from core.domain.errors import NotFound
 from core.domain.flows import AS_USUAL, Flow, FlowChange
 from core.domain.jobs import ClaimedJob, Job
 from core.domain.languages import AUDIT_EVENTS
 from core.domain.query import Combination, Condition, Group, Operator
+from core.domain.runs import Run
 from core.domain.signing import PublicKey, new_key
 from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
@@ -32,9 +34,13 @@ from core.operations import (
     companies,
     custom_nodes,
     deletions,
+    dispatch,
+    endings,
+    firing,
     flows,
     installs,
     jobs,
+    ledger,
     lifecycle,
     logins,
     marketplace,
@@ -42,8 +48,10 @@ from core.operations import (
     repeats,
     results,
     schedules,
+    starts,
     storage,
     stories,
+    sweeping,
     transfers,
     transitions,
     undo,
@@ -52,45 +60,49 @@ from core.operations import (
 )
 from core.operations.installs import InstallRequest
 from core.operations.people import NewClient
+from core.operations.starts import Start
 from core.store.database import Database
 from schemas.audit import AuditEventsQuery
 from schemas.fields import load
 from schemas.losant import SHOWN_FLOW, SHOWN_VERSION, content_of
 from tests.support import market
+from tests.support.fires import fire_all, make_live
 from tests.support.lifecycles import come_due, copy, deploy_draft, place, start_draft, tomorrow
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, client_token, make_client, make_person, make_user
+from tests.support.runs import new_id
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, arrivals, artifact_keys, audit, catalogue, companies, custom_nodes, deletions, flows, installs, jobs,
-    lifecycle, logins, marketplace, people, repeats, results, schedules, storage, stories, transfers, transitions, undo,
-    uploads, versions,
+    access, arrivals, artifact_keys, audit, catalogue, companies, custom_nodes, deletions, dispatch, endings, firing,
+    flows, installs, jobs, ledger, lifecycle, logins, marketplace, people, repeats, results, schedules, starts,
+    storage, stories, sweeping, transfers, transitions, undo, uploads, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
-    "find_custom_nodes", "find_default_application", "find_job", "find_user", "has_flow", "keep_deployment",
-    "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
-    "list_deleted_storage", "list_events", "list_items", "list_jobs", "list_keys", "list_log", "list_palette",
-    "list_recent_jobs", "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash",
-    "list_users", "list_webhook_secrets", "next_deploy_in", "preview_deletion", "preview_schedule", "read_company",
-    "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_storage",
-    "read_storage_use", "read_story", "read_webhook_secrets", "recognise", "show_company_flow", "show_company_flows",
-    "show_flow", "show_flow_version", "show_flow_versions", "show_flows", "show_item", "show_item_versions",
-    "show_items", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version",
-    "show_versions",
+    "find_custom_nodes", "find_default_application", "find_job", "find_stopped", "find_user", "has_flow",
+    "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
+    "list_deleted_storage", "list_events", "list_gaps", "list_items", "list_jobs", "list_keys", "list_log",
+    "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs", "list_schedules",
+    "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash", "list_users", "list_webhook_secrets",
+    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company", "read_events",
+    "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run", "read_storage",
+    "read_storage_use", "read_story", "read_webhook_secrets", "recognise", "show_calendar", "show_company_flow",
+    "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions", "show_flows", "show_item",
+    "show_item_versions", "show_items", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related",
+    "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {
-    "expire_jobs", "make_artifact", "note_key_use", "prune_logins", "purge_trash", "put_off_job", "rescue_jobs",
-    "yield_job",
+    "end_unreported", "expire_jobs", "fire_due", "make_artifact", "make_partitions", "note_key_use", "prune_logins",
+    "prune_runs", "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting", "sweep", "take_turn", "yield_job",
 }  # fmt: skip
 """Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
 INSIDE = {
-    "accept_once", "append_to_log", "arrive", "cancel_pending", "conclude", "deploy", "plan", "signing_key",
-    "start_draft", "undeploy",
+    "accept_once", "append_to_log", "arrive", "cancel_pending", "conclude", "deploy", "drop_buffered", "end_runs",
+    "plan", "promote", "renew", "settle", "signing_key", "stage_runs", "start_draft", "undeploy",
 }  # fmt: skip
 """Part of other operations' transactions; what it writes is seen in theirs."""
 
@@ -121,6 +133,18 @@ class Scene:
 
 def new_version(name: str) -> NewVersion:
     return NewVersion(name, True, None, content_of(parse_document(b"{}")))
+
+
+async def _resume_firing(scene: Scene) -> None:
+    await firing.pause_firing(scene.owner, scene.tenant.database, None)
+    await firing.resume_firing(scene.owner, scene.tenant.database)
+
+
+async def _repair(scene: Scene) -> None:
+    live = await make_live(scene.tenant, overlap_policy="allow")
+    await live.fall_behind(timedelta(hours=1))
+    await fire_all(scene.tenant.database)
+    await ledger.repair_schedule(scene.tenant.principal, scene.tenant.database, live.schedule.id)
 
 
 async def _accept(scene: Scene) -> None:
@@ -345,7 +369,37 @@ async def _trust_artifact_keys(scene: Scene) -> None:
     await artifact_keys.trust_artifact_keys(scene.owner, scene.tenant.database, keys)
 
 
+async def _run(scene: Scene) -> Run:
+    """A run of the flow's v1."""
+    version = await scene.tenant.read_version(scene.flow, "v1")
+    start = Start(scene.flow.id, version.id)
+    return await starts.start_run(scene.tenant.principal, scene.tenant.database, start, new_id=new_id)
+
+
+async def _stop_run(scene: Scene) -> Run:
+    run = await _run(scene)
+    return await starts.stop_run(scene.tenant.principal, scene.tenant.database, run.id, new_id=new_id)
+
+
+async def _retry_run(scene: Scene) -> None:
+    run = await _stop_run(scene)
+    await starts.retry_run(scene.tenant.principal, scene.tenant.database, run.id, new_id=new_id)
+
+
+async def _report_run(scene: Scene) -> None:
+    run = await _run(scene)
+    async with scene.tenant.database.connection() as connection:
+        await connection.execute("UPDATE runs SET attempts = 1")
+    await starts.report_run(scene.tenant.principal, scene.tenant.database, run.id, Report())
+
+
 CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
+    "pause_firing": (
+        lambda scene: firing.pause_firing(scene.owner, scene.tenant.database, "tonight"),
+        "firing.pause",
+    ),
+    "resume_firing": (_resume_firing, "firing.resume"),
+    "repair_schedule": (_repair, "schedule.repair"),
     "create_company": (
         lambda scene: access.create_company(
             scene.owner, scene.tenant.database, "New", parent_id=None, webhook_secret=SECRET
@@ -461,6 +515,10 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "create_schedule": (_schedule, "schedule.create"),
     "change_schedule": (_change_schedule, "schedule.change"),
     "delete_schedule": (_delete_schedule, "schedule.delete"),
+    "start_run": (_run, "run.manual"),
+    "stop_run": (_stop_run, "run.stop"),
+    "retry_run": (_retry_run, "run.retry"),
+    "report_run": (_report_run, "run.report"),
     "accept_undo": (_undo, "job.undo"),
     "restore_batch": (_restore_batch, "versions.restore"),
     "restore_entry": (_restore_entry, "version.restore"),

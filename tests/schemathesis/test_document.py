@@ -28,6 +28,7 @@ from tests.support.conformance import check, document_of, route_of
 from tests.support.lifecycles import views
 from tests.support.market import deployed, make_item
 from tests.support.people import PASSWORD, make_client, make_user
+from tests.support.runs import make_runnable
 from tests.support.tap import open_tap
 from tests.support.tenants import Tenant
 
@@ -95,11 +96,25 @@ async def known_natively(tenant: Tenant) -> Known:
         found, _ = await undo.list_trash(tenant.principal, tenant.database, flow.id, limit=FLOWS, offset=0)
         entries += [entry.id for entry in found]
     flow, version = await deployed(tenant)
+    made = [
+        await schedules.create_schedule(
+            tenant.principal, tenant.database, version.id, {"cron_string": f"{minute} * * * *"}
+        )
+        for minute in range(40)
+    ]
+    runnable = await make_runnable(tenant, None)
+    runs = [await runnable.start() for _ in range(3 * FLOWS)]
+    for run in runs[::3]:
+        await runnable.stop(run)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE runs SET attempts = 1 WHERE id % 3 = 0 AND finished_at IS NULL")
     return {
         "path.job": jobs,
-        "path.flow": [*(one.id for one in flows), *[flow.id] * len(flows)],
+        "path.flow": [*(one.id for one in flows), flow.id, flow.id, runnable.flow.id],
         "path.entry": entries,
-        "path.version": [version.id],
+        "path.version": [version.id, runnable.version.id],
+        "path.run": [run.id for run in runs],
+        "path.schedule": [schedule.id for schedule in made],
         "path.item": [await make_item(tenant, f"Item {number}") for number in range(FLOWS)],
         "body.runner_url": ["https://runner.example/run", "http://10.0.0.7:9000"],
     }

@@ -344,7 +344,7 @@ async def test_nothing_is_read_of_an_application_that_is_not_the_token_s(
 async def test_claiming_staged_jobs_does_not_read_the_ended_ones(database: Database, crowded: tuple[int, int]) -> None:
     async with database.connection() as connection:
         statement = await unlocked_claim(connection)
-    text = await plan(database, statement, 200, timedelta(seconds=10), 2)
+    text = await plan(database, statement, 200, timedelta(seconds=10), 2, 256, 64)
     assert "Seq Scan on jobs" not in text, text
     assert rows_touched(text) <= 20, text
 

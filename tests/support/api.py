@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -54,8 +55,10 @@ class Api:
 
         An answer that is not as the OpenAPI document says fails the test, whatever the test is about.
         """
-        data = raw if raw is not None else _written(body)
+        data: Any = raw if raw is not None else _written(body)
         sent = {"Content-Type": "application/json"} if data is not None else {}
+        if data is not None and len(data) > 500_000:
+            data = io.BytesIO(data)  # piece by piece, as aiohttp asks for
         if self.credential is not None:
             sent["Authorization"] = self.credential
         sent |= dict(headers or {})

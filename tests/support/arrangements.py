@@ -37,13 +37,16 @@ from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
 from service.native import jobs as native_jobs
+from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
+from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import transfers as native_transfers
 from service.native import trash as native_trash
 from service.routes import Route
 from tests.support.market import deployed, make_item
 from tests.support.people import PASSWORD, make_client, make_user
+from tests.support.runs import make_runnable
 from tests.support.tenants import KEEP, Tenant
 
 _numbers = itertools.count(1)
@@ -58,6 +61,7 @@ UNKNOWN = {
     "entry": str(LARGEST_ID - 1),
     "flow_version": str(LARGEST_ID - 1),
     "schedule": str(LARGEST_ID - 1),
+    "run": str(LARGEST_ID - 1),
     "version": str(LARGEST_ID - 1),
     "item": str(LARGEST_ID - 1),
 }
@@ -332,12 +336,53 @@ async def _schedule(tenant: Tenant) -> Arranged:
     return replace(arranged, ids={**arranged.ids, "schedule": str(made.id)})
 
 
+async def _own_schedule(tenant: Tenant) -> Arranged:
+    """A schedule by its id alone."""
+    arranged = await _schedule(tenant)
+    return replace(arranged, ids={"schedule": arranged.ids["schedule"]})
+
+
 async def _schedule_change(tenant: Tenant) -> Arranged:
     return replace(await _schedule(tenant), body={"cron_string": "0 4 * * *", "paused": True, "pause_reason": "moved"})
 
 
 async def _previewed(_: Tenant) -> Arranged:
     return Arranged({}, {"cron_string": "0 3 * * *", "timezone": "Europe/Berlin"})
+
+
+async def _startable(tenant: Tenant) -> Arranged:
+    """A flow with a deployed version, by their plain numbers."""
+    runnable = await make_runnable(tenant, None)
+    return Arranged(
+        {"flow": str(runnable.flow.id), "version": str(runnable.version.id)}, {"payload": {"a": 1}}, runnable.flow
+    )
+
+
+async def _run(tenant: Tenant) -> Arranged:
+    runnable = await make_runnable(tenant, None)
+    run = await runnable.start()
+    return Arranged({"run": str(run.id)}, flow=runnable.flow)
+
+
+async def _some_run(tenant: Tenant) -> Arranged:
+    """One for a list to show."""
+    await _run(tenant)
+    return Arranged({})
+
+
+async def _ended_run(tenant: Tenant) -> Arranged:
+    runnable = await make_runnable(tenant, None)
+    run = await runnable.stop(await runnable.start())
+    return Arranged({"run": str(run.id)}, flow=runnable.flow)
+
+
+async def _report(tenant: Tenant) -> Arranged:
+    """Of a run that was sent, as far as the ledger knows."""
+    arranged = await _run(tenant)
+    async with tenant.database.connection() as connection:
+        await connection.execute("UPDATE runs SET attempts = 1 WHERE id = $1", int(arranged.ids["run"]))
+    body = {"status": "partial_success", "message": "2 of 3", "metrics": {"rows": 2}, "logs": ["one"]}
+    return replace(arranged, body=body)
 
 
 async def _login(tenant: Tenant) -> Arranged:
@@ -388,6 +433,19 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     patchworks_schedules.change_schedule: _schedule_change,
     patchworks_schedules.delete_schedule: _schedule,
     patchworks_schedules.preview_schedule: _previewed,
+    native_ledger.list_runs: _some_run,
+    native_ledger.read_run: _run,
+    native_ledger.list_gaps: _own_schedule,
+    native_ledger.show_calendar: _own_schedule,
+    native_ledger.repair_schedule: _own_schedule,
+    native_starts.start_flow: _startable,
+    native_starts.start_version: _startable,
+    native_starts.start_flow_raw: _startable,
+    native_starts.start_version_raw: _startable,
+    native_starts.retry_run: _ended_run,
+    native_starts.stop_run: _run,
+    native_starts.report_run: _report,
+    native_starts.list_run_logs: _run,
     patchworks_flows.list_flows: _nothing,
     patchworks_flows.create_flow: _new_company_flow,
     patchworks_flows.read_flow: _company_flow,

@@ -13,6 +13,8 @@ from marshmallow import Schema, fields
 from schemas.contents import DEVICE, KEY, TRIGGER, VERSION
 from schemas.fields import Flag, Form, HexId, Judged, Mapped, Text, Word
 from schemas.losant import ICON
+from schemas.moments import Moment
+from schemas.reports import LINE, LINE_TEXT, METRIC, METRIC_NAME, Line, Metrics
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
 
 LONGEST = 40
@@ -62,6 +64,12 @@ def _values_of(field: fields.Field[Any]) -> st.SearchStrategy[Any]:
         return st.sampled_from(sorted(field.kinds)).flatmap(
             lambda name: _record(field.kinds[name], {"type": st.just(name)})
         )
+    if isinstance(field, Line):
+        return _texts(LINE_TEXT) | _record(LINE, {})
+    if isinstance(field, Metrics):
+        return st.dictionaries(_texts(METRIC_NAME), _numbers(METRIC), max_size=3)
+    if isinstance(field, Moment):
+        return st.sampled_from(["2026-11-22T03:00:00Z", "2026-11-22T03:00:00.123456789+05:30"])
     if isinstance(field, Record):
         return _record(field, {})
     if isinstance(field, Number):

@@ -19,6 +19,7 @@ from core.settings import Settings
 from core.store.database import Database
 from worker.jobs import HANDLERS
 from worker.mail.mailer import Mailer, parse_smtp_url
+from worker.main import KEEP_SECONDS
 from worker.outbound import Outbound
 from worker.relay import Relay
 from worker.rescuer import Rescuer
@@ -80,10 +81,12 @@ async def open_machinery(database: Database, settings: Settings) -> AsyncIterato
     async with AsyncExitStack() as stack:
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        outbound = await stack.enter_async_context(Outbound(allow_private=settings.allow_private_targets))
+        private = settings.allow_private_targets
+        outbound = await stack.enter_async_context(Outbound(allow_private=private))
+        runners = await stack.enter_async_context(Outbound(allow_private=private, keep_seconds=KEEP_SECONDS))
         mailer = Mailer(parse_smtp_url(settings.smtp_url)) if settings.smtp_url else None
         terms = Terms.of(settings)
-        tools = Tools(database, settings, terms, SystemClock(), mailer, outbound, asyncio.Event(), staged)
+        tools = Tools(database, settings, terms, SystemClock(), mailer, outbound, runners, asyncio.Event(), staged)
         yield Machinery(
             tools=tools,
             redis=redis,

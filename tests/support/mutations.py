@@ -22,7 +22,7 @@ FORMS = ["2026-01-01T00:00:00Z", "0" * 24, "1.2.3", "a", "data:image/png;base64,
 KNOWN = {
     "$ref", "type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "items", "minItems", "maxItems",
     "properties", "required", "additionalProperties", "oneOf", "anyOf", "default", "description", "format",
-    "contentMediaType",
+    "contentMediaType", "propertyNames", "maxProperties",
 }  # fmt: skip
 
 
@@ -35,8 +35,9 @@ class Shapes:
     def right(self, schema: Schema) -> Any:
         """The smallest value that fits, as far as a schema can say what fits."""
         schema = self._resolved(schema)
-        if "oneOf" in schema:
-            return self.right(schema["oneOf"][0])
+        for choice in ("oneOf", "anyOf"):
+            if choice in schema:
+                return self.right(schema[choice][0])
         if "enum" in schema:
             return schema["enum"][0]
         return self._smallest(schema, _kinds(schema)[0])
@@ -74,6 +75,9 @@ class Shapes:
             yield _member(path, name), {key: value for key, value in whole.items() if key != name}
         if schema.get("additionalProperties") is False:
             yield _member(path, "surprise"), {**whole, "surprise": 1}
+        if isinstance(schema.get("additionalProperties"), dict):
+            for inner, value in self.wrong(schema["additionalProperties"], _member(path, "any")):
+                yield inner, {**whole, "any": value}
         for name, inside in schema.get("properties", {}).items():
             for inner, value in self.wrong(inside, _member(path, name)):
                 yield inner, {**whole, name: value}
@@ -91,6 +95,9 @@ class Shapes:
             yield schema["minimum"] - 1
         if "maximum" in schema:
             yield schema["maximum"] + 1
+        if "maxProperties" in schema:
+            entry = self.right(schema["additionalProperties"])
+            yield {str(place): entry for place in range(schema["maxProperties"] + 1)}
         if schema.get("minItems", 0) > 0:
             yield [self.right(schema["items"])] * (schema["minItems"] - 1)
         if "maxItems" in schema:

@@ -8,10 +8,30 @@ from __future__ import annotations
 
 import asyncpg
 
+# Partitions made for a week or a day depend on when the database was made; those for everything else do not.
 _TABLES = """
-SELECT c.oid, c.relname AS name
+SELECT c.oid, c.relname AS name, c.relkind = 'p' AS partitioned, pg_get_partkeydef(c.oid) AS key,
+       array_to_string(c.reloptions, ', ') AS options
 FROM pg_class c
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+ORDER BY c.relname
+"""
+
+_DEFAULT_PARTITIONS = """
+SELECT c.relname AS name, p.relname AS parent
+FROM pg_class c
+JOIN pg_inherits i ON i.inhrelid = c.oid
+JOIN pg_class p ON p.oid = i.inhparent
+WHERE c.relispartition AND c.relkind = 'r' AND pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT'
+ORDER BY c.relname
+"""
+
+# Those of identity columns come with their columns.
+_SEQUENCES = """
+SELECT c.relname AS name
+FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i')
 ORDER BY c.relname
 """
 
@@ -61,22 +81,37 @@ HEADING = (
 async def describe(connection: asyncpg.Connection[asyncpg.Record]) -> str:
     """The public schema as SQL that builds it anew: tables, then foreign keys, indexes, functions and triggers."""
     tables, foreign, indexes = [], [], []
+    sequences = [f"CREATE SEQUENCE {row['name']};\n" for row in await connection.fetch(_SEQUENCES)]
     for table in await connection.fetch(_TABLES):
         constraints = await connection.fetch(_CONSTRAINTS, table["oid"])
         inline = [row for row in constraints if not row["definition"].startswith("FOREIGN KEY")]
         columns = [_column(row) for row in await connection.fetch(_COLUMNS, table["oid"])]
         lines = columns + [f"CONSTRAINT {row['name']} {row['definition']}" for row in inline]
-        tables.append(f"CREATE TABLE {table['name']} (\n    " + ",\n    ".join(lines) + "\n);\n")
+        tables.append(f"CREATE TABLE {table['name']} (\n    " + ",\n    ".join(lines) + f"\n){_storage(table)};\n")
         foreign += [
             f"ALTER TABLE {table['name']} ADD CONSTRAINT {row['name']} {row['definition']};\n"
             for row in constraints
             if row not in inline
         ]
         indexes += [f"{row['definition']};\n" for row in await connection.fetch(_INDEXES, table["oid"])]
+    defaults = [
+        f"CREATE TABLE {row['name']} PARTITION OF {row['parent']} DEFAULT;\n"
+        for row in await connection.fetch(_DEFAULT_PARTITIONS)
+    ]
     functions = [f"{row['definition'].strip()};\n" for row in await connection.fetch(_FUNCTIONS)]
     triggers = [f"{row['definition']};\n" for row in await connection.fetch(_TRIGGERS)]
-    text = "\n".join([HEADING, *tables, "".join(foreign), "".join(indexes), "\n".join(functions), "".join(triggers)])
+    parts = [
+        HEADING, "".join(sequences), *tables, "".join(defaults), "".join(foreign), "".join(indexes),
+        "\n".join(functions), "".join(triggers),
+    ]  # fmt: skip
+    text = "\n".join(parts)
     return text.replace("public.", "")
+
+
+def _storage(table: asyncpg.Record) -> str:
+    """How a table is laid out, where that is not the usual way."""
+    partitioned = f" PARTITION BY {table['key']}" if table["partitioned"] else ""
+    return partitioned + (f" WITH ({table['options']})" if table["options"] else "")
 
 
 def _column(row: asyncpg.Record) -> str:

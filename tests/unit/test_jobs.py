@@ -39,7 +39,7 @@ def test_a_job_ends_in_four_ways() -> None:
 
 def test_every_kind_has_a_queue_and_a_purpose() -> None:
     assert {kind.queue for kind in JobKind} == set(QUEUES)
-    assert {*SHOWN_KINDS, *NOTIFICATION_KINDS} == set(JobKind)
+    assert {*SHOWN_KINDS, *NOTIFICATION_KINDS, JobKind.DISPATCH_RUNS, JobKind.STOP_RUN} == set(JobKind)
     assert {*ITEM_KINDS, *MARKET_KINDS} == set(SHOWN_KINDS)
     assert set(DELETION_KINDS) < set(ITEM_KINDS)
     assert not {kind.queue for kind in ITEM_KINDS} & {kind.queue for kind in NOTIFICATION_KINDS}, (

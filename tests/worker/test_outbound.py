@@ -97,7 +97,26 @@ async def test_an_endless_answer_is_read_up_to_the_limit() -> None:
     async with Receiver() as receiver, Outbound(allow_private=True) as outbound:
         receiver.script(Reply(200, manner=Manner.ENDLESS))
         answer = await outbound.post(receiver.url, b"{}", {})
-        assert answer.body == b"x" * LARGEST_ANSWER
+        assert (answer.body, answer.whole) == (b"x" * LARGEST_ANSWER, False)
+
+
+@pytest.mark.parametrize(("sent", "whole"), [(0, True), (99, True), (100, True), (101, False), (10_000_000, False)])
+async def test_as_much_is_read_as_was_asked_for(sent: int, whole: bool) -> None:
+    async with Receiver() as receiver, Outbound(allow_private=True) as outbound:
+        receiver.script(Reply(200, body=b"x" * sent))
+        answer = await outbound.post(receiver.url, b"{}", {}, largest=100)
+        assert (len(answer.body), answer.whole) == (min(sent, 100), whole)
+
+
+async def test_a_connection_is_kept_only_where_that_is_asked_for() -> None:
+    async with Receiver() as receiver:
+        for keep_seconds in (None, 5.0):
+            async with Outbound(allow_private=True, keep_seconds=keep_seconds) as outbound:
+                for _ in range(3):
+                    await outbound.post(receiver.url, b"{}", {})
+    ports = [request.port for request in receiver.requests]
+    assert len(set(ports[:3])) == 3
+    assert len(set(ports[3:])) == 1
 
 
 async def test_a_bomb_is_not_decompressed() -> None:

@@ -17,8 +17,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from core.domain.jobs import JobFailure, PermanentFailure, TransientFailure
 from tests.support.receiver import Manner, Received, Receiver, Reply
 from tests.worker.stories import make_job
-from worker.jobs.post_callback import LONGEST_WAIT_SECONDS, deliver, read_retry_after
-from worker.outbound import Outbound
+from worker.jobs.post_callback import deliver
+from worker.outbound import LONGEST_WAIT_SECONDS, Outbound, read_retry_after
 from worker.webhooks import sign
 
 DOCUMENT: dict[str, object] = {"id": "V1StGXR8_Z5jdHi6B-myT", "status": "completed", "note": "ünïcode 😀"}

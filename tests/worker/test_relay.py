@@ -25,7 +25,7 @@ from worker.transport import connect, queue_name, send
 
 
 async def claim(connection: Connection) -> list[Delivery]:
-    return await deliveries.claim_staged(connection, limit=100, lease=LEASE, bulk_cap=100)
+    return await deliveries.claim_staged(connection, limit=100, lease=LEASE, bulk_cap=100, dispatch_cap=100)
 
 
 async def in_redis(machinery: Machinery) -> list[str]:
@@ -56,8 +56,8 @@ async def test_a_control_whose_relays_claim_at_once_delivers_twice(tenant: Tenan
         statement = await unlocked_claim(first)
         transaction = first.transaction()
         await transaction.start()
-        claimed = await first.fetch(statement, 100, LEASE, 100)
-        waiting = asyncio.create_task(second.fetch(statement, 100, LEASE, 100))
+        claimed = await first.fetch(statement, 100, LEASE, 100, 1_000, 64)
+        waiting = asyncio.create_task(second.fetch(statement, 100, LEASE, 100, 1_000, 64))
         await _somebody_waits(tenant)
         await transaction.commit()
         assert [row["id"] for row in await waiting] == [row["id"] for row in claimed]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.domain.jobs import JobKind
-from worker.jobs import delete_versions, install_item, post_callback, send_mail, undo_deletion, upload_version
+from worker.jobs import (
+    delete_versions,
+    dispatch_runs,
+    install_item,
+    post_callback,
+    send_mail,
+    stop_run,
+    undo_deletion,
+    upload_version,
+)
 from worker.tools import Handler
 
 HANDLERS: Mapping[JobKind, Handler] = {
@@ -16,4 +25,6 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.POST_CALLBACK: post_callback.run,
     JobKind.UPLOAD_VERSION: upload_version.run,
     JobKind.INSTALL_ITEM: install_item.run,
+    JobKind.DISPATCH_RUNS: dispatch_runs.run,
+    JobKind.STOP_RUN: stop_run.run,
 }

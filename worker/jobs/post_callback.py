@@ -15,12 +15,6 @@ from worker.story import recall
 from worker.tools import Outcome, Tools
 from worker.webhooks import sign
 
-LONGEST_WAIT_SECONDS = 900.0
-"""The most of a receiver's Retry-After that is honoured: our own longest wait between tries."""
-
-_TRY_AGAIN = frozenset({408, 425, 429})
-"""The 4xx that blame the moment and not the request."""
-
 
 async def run(job: ClaimedJob, tools: Tools) -> Outcome:
     """Done once the receiver answered 2xx. At least once: an answer lost on its way leads to a second POST.
@@ -53,26 +47,10 @@ def judge(answer: Answer, now: datetime) -> None:
     """Returns for a 2xx. Raises PermanentFailure `callback_refused` where trying again cannot help: a redirect, which
     is never followed, 410 Gone and any 4xx about the request itself. Else TransientFailure `callback_deferred`.
     """
-    status = answer.status
-    if 200 <= status <= 299:
+    if 200 <= answer.status <= 299:
         return
-    if 300 <= status <= 399:
-        raise PermanentFailure("callback_refused", f"The receiver answered {status}; redirects are not followed.")
-    if 400 <= status <= 499 and status not in _TRY_AGAIN:
-        raise PermanentFailure("callback_refused", f"The receiver answered {status}.")
-    wait = read_retry_after(answer.headers.get("Retry-After"), now)
-    raise TransientFailure("callback_deferred", f"The receiver answered {status}.", retry_after=wait)
-
-
-def read_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from now, 0 to `LONGEST_WAIT_SECONDS`, of a Retry-After, a number or an HTTP date; None if neither."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_WAIT_SECONDS)
-    try:
-        moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)
+    if answer.is_final:
+        said = "; redirects are not followed" if answer.status <= 399 else ""
+        raise PermanentFailure("callback_refused", f"The receiver answered {answer.status}{said}.")
+    message = f"The receiver answered {answer.status}."
+    raise TransientFailure("callback_deferred", message, retry_after=answer.retry_after(now))

@@ -1,6 +1,6 @@
 -- name: claim_staged
--- What is due for delivery, leased to one relay; how, says the function (migration 0007).
-SELECT id, attempt, queue FROM claim_staged($1, $2, $3);
+-- What is due for delivery, leased to one relay; how, says the function (migration 0014).
+SELECT id, attempt, queue FROM claim_staged($1, $2, $3, $4, $5);
 
 -- name: mark_delivered
 -- Settles exactly what was claimed: a job that has moved on to another attempt since is left alone.

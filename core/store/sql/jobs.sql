@@ -165,3 +165,7 @@ WHERE j.id = $2 AND j.company_id = $1;
 -- name: record_outcome
 -- What a job that is not about many items has to say of its end, in the transaction that ends it.
 UPDATE jobs SET outcome = $2 WHERE id = $1;
+
+-- name: forget_job
+-- Of a job that nobody was told of and whose work accounts for itself; held by this transaction.
+DELETE FROM jobs WHERE id = $1;

@@ -71,3 +71,9 @@ SELECT s.id, s.company_id, s.flow_id, $2, s.cron_string, s.timezone, s.overlap_p
        s.created_by_type, s.created_by_id, s.updated_by_type, s.updated_by_id
 FROM json_populate_recordset(NULL::schedules, $3::json) AS s
 WHERE s.company_id = $1;
+
+-- name: find_schedule
+-- One schedule by its id alone, of any application or of one; its version says which flow to lock.
+SELECT s.* FROM schedules s
+JOIN flows f ON f.id = s.flow_id AND f.company_id = s.company_id AND f.removing_since IS NULL
+WHERE s.id = $2 AND s.company_id = $1 AND ($3::bigint IS NULL OR f.application_id = $3);

@@ -1,4 +1,4 @@
-"""The schedules of a version: seen, made, changed, deleted, and shown in advance. Nothing fires here."""
+"""The schedules of a version: seen, made, changed, deleted, and shown in advance."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+"""`penstock runs`: what is fired, as the ledger has it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC
+
+import click
+from asyncpg import Record
+
+from cli.target import with_database
+from core.operations.ledger import list_recent_runs
+
+LOOK_SECONDS = 1.0
+"""Between two looks while following."""
+
+MOST_LINES = 1_000
+
+
+@click.group()
+def runs() -> None:
+    """Runs: tail."""
+
+
+@runs.command("tail")
+@click.option("--lines", type=click.IntRange(1, MOST_LINES), default=20, show_default=True, help="The last so many.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with those that are written from now on.")
+def tail(lines: int, follow: bool) -> None:
+    """Show the newest runs of all companies, the latest at the end: what was due when, and what became of it."""
+    last = _show(0, lines)
+    while follow:
+        time.sleep(LOOK_SECONDS)
+        last = _show(last, MOST_LINES)
+
+
+def _show(after: int, limit: int) -> int:
+    """Prints what is newer than this run; returns the newest one's id."""
+    found = with_database(lambda database, _: list_recent_runs(database, after, limit))
+    for row in reversed(found):
+        click.echo(_line(row))
+    return int(found[0]["id"]) if found else after
+
+
+def _line(row: Record) -> str:
+    due = row["scheduled_for"].astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    what = f"schedule {row['schedule_id']}" if row["schedule_id"] else row["trigger"]
+    why = f" ({row['reason']})" if row["reason"] else ""
+    return f"{due}  run {row['id']}  company {row['company_id']}  flow {row['flow_id']}  {what}  {row['status']}{why}"

@@ -1,0 +1,128 @@
+-- name: make_weeks
+-- The partitions of these weeks, each by its Monday, where one is missing. Returns how many rows had to go to the
+-- default partition before there was one.
+SELECT coalesce(sum(make_partition('runs', week, 7)), 0)::bigint
+FROM unnest($1::date[]) AS week
+WHERE to_regclass('runs_' || to_char(week, 'YYYYMMDD')) IS NULL;
+
+-- name: take_job_ids
+-- Numbers for jobs that are written together with their runs.
+SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, $1::integer);
+
+-- name: insert_due
+-- Runs of locked schedules and, for those that are to begin, the jobs that dispatch them: $8 and $9 are the jobs'
+-- numbers and public ids, of which $7 says whose each run is. An instant that has its account already is left alone, and
+-- a job without a run is not written. $10 is what made them begin, where nothing was due. Returns how many runs were
+-- written.
+WITH stored AS (
+    INSERT INTO runs (company_id, flow_id, flow_version_id, schedule_id, scheduled_for, trigger, trigger_key, status,
+                      reason, buffered, dst_merged, version_name, version_iteration, version_revision, digest,
+                      finished_at, job_id)
+    SELECT st.company_id, st.flow_id, st.flow_version_id, st.schedule_id, g.scheduled_for,
+           coalesce($10, CASE WHEN t.id IS NULL THEN 'schedule' ELSE 'timer' END), t.trigger_key, g.status,
+           g.reason, g.buffered, g.dst_merged, v.name, v.iteration, v.revision, v.digest,
+           CASE WHEN g.status IN ('skipped', 'missed') THEN clock_timestamp() END, g.job_id
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::bigint[])
+         AS g (schedule_id, scheduled_for, status, reason, buffered, dst_merged, job_id)
+    JOIN schedule_states st ON st.schedule_id = g.schedule_id
+    JOIN flow_versions v ON v.id = st.flow_version_id AND v.company_id = st.company_id
+    LEFT JOIN timers t ON t.id = st.schedule_id
+    ON CONFLICT DO NOTHING
+    RETURNING id, company_id, scheduled_for, job_id
+), staged AS (
+    INSERT INTO jobs (id, public_id, company_id, kind, queue, arguments, requested_by_type, deliver_at)
+    OVERRIDING SYSTEM VALUE
+    SELECT s.job_id, j.public_id, s.company_id, 'dispatch_runs', 'dispatch',
+           jsonb_build_object('run_ids', jsonb_agg(s.id ORDER BY s.scheduled_for, s.id),
+                              'first_at', min(s.scheduled_for), 'last_at', max(s.scheduled_for)),
+           'scheduler', clock_timestamp()
+    FROM stored s
+    JOIN unnest($8::bigint[], $9::text[]) AS j (id, public_id) ON j.id = s.job_id
+    GROUP BY s.job_id, j.public_id, s.company_id
+)
+SELECT count(*) FROM stored;
+
+-- name: supersede
+-- The run of each of these locked schedules that waited for another one to end: a later one waits now. Not those of a
+-- repair, which all have their turn.
+UPDATE runs
+SET status = 'skipped', reason = 'overlap', buffered = false, finished_at = clock_timestamp()
+WHERE schedule_id = ANY($1::bigint[]) AND buffered AND status = 'queued' AND trigger <> 'repair'
+RETURNING schedule_id;
+
+-- name: list_schedules_of
+-- Whose states are to be locked before these runs are; those started by hand have none.
+SELECT DISTINCT r.schedule_id
+FROM unnest($1::bigint[], $2::timestamptz[]) AS g (id, scheduled_for)
+JOIN runs r ON r.id = g.id AND r.scheduled_for = g.scheduled_for
+WHERE r.schedule_id IS NOT NULL
+ORDER BY r.schedule_id;
+
+-- name: lock_active
+-- Of these runs those that still go on, now that their schedules are locked; as they are once the wait is over.
+SELECT r.id, r.scheduled_for, r.schedule_id, r.company_id, r.buffered
+FROM runs r
+WHERE (r.id, r.scheduled_for) IN (SELECT * FROM unnest($1::bigint[], $2::timestamptz[]))
+  AND r.status IN ('queued', 'started')
+ORDER BY r.id
+FOR NO KEY UPDATE;
+
+-- name: end_runs
+-- The end of locked runs that go on. A started run keeps when the runner took it; one that never began has no duration.
+UPDATE runs r
+SET status = g.status, reason = g.reason, message = g.message, result = g.result, finished_at = clock_timestamp(),
+    due_at = NULL, buffered = false, started_at = coalesce(r.started_at, g.started_at)
+FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[])
+     AS g (id, scheduled_for, status, reason, message, result, started_at)
+WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for;
+
+-- name: find_first_buffered
+-- Of each of these locked schedules the run whose turn it is now.
+SELECT DISTINCT ON (schedule_id) id, scheduled_for, schedule_id, company_id
+FROM runs
+WHERE schedule_id = ANY($1::bigint[]) AND buffered AND status = 'queued'
+ORDER BY schedule_id, scheduled_for;
+
+-- name: list_buffered
+-- Whatever of a locked schedule waits for an earlier run of it.
+SELECT id, scheduled_for, schedule_id, company_id FROM runs WHERE schedule_id = $1 AND buffered AND status = 'queued';
+
+-- name: stage_runs
+-- Hands runs that go on to dispatch jobs: $3 says to which each goes, $4 and $5 are the jobs' numbers and public ids.
+-- Nothing else looks after a run from then on.
+WITH handed AS (
+    UPDATE runs r
+    SET job_id = g.job_id, buffered = false, due_at = NULL
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS g (id, scheduled_for, job_id)
+    WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for AND r.status IN ('queued', 'started')
+    RETURNING r.id, r.company_id, r.scheduled_for, r.job_id
+)
+INSERT INTO jobs (id, public_id, company_id, kind, queue, arguments, requested_by_type, deliver_at)
+OVERRIDING SYSTEM VALUE
+SELECT h.job_id, j.public_id, h.company_id, 'dispatch_runs', 'dispatch',
+       jsonb_build_object('run_ids', jsonb_agg(h.id ORDER BY h.scheduled_for, h.id),
+                          'first_at', min(h.scheduled_for), 'last_at', max(h.scheduled_for)),
+       'scheduler', clock_timestamp()
+FROM handed h
+JOIN unnest($4::bigint[], $5::text[]) AS j (id, public_id) ON j.id = h.job_id
+GROUP BY h.job_id, j.public_id, h.company_id;
+
+-- name: list_default_weeks
+-- The Mondays of what is in the default partition, where nothing should be.
+SELECT DISTINCT date_trunc('week', scheduled_for AT TIME ZONE 'UTC')::date AS week FROM runs_default LIMIT 100;
+
+-- name: drop_week
+-- The oldest week of the ledger that is past its keep time, whole; null if there is none.
+SELECT drop_partition('runs', (clock_timestamp() AT TIME ZONE 'UTC')::date - $1::integer, 7);
+
+-- name: list_missed
+-- The oldest missed instants of a locked schedule that have a row.
+SELECT id, scheduled_for, schedule_id, company_id FROM runs
+WHERE company_id = $1 AND schedule_id = $2 AND status = 'missed'
+ORDER BY scheduled_for LIMIT $3;
+
+-- name: reopen_missed
+-- Missed instants that are run after all, each when its turn comes; their schedule is locked.
+UPDATE runs
+SET status = 'queued', trigger = 'repair', reason = NULL, message = NULL, finished_at = NULL, buffered = true
+WHERE company_id = $1 AND schedule_id = $2 AND scheduled_for = ANY($3::timestamptz[]) AND status = 'missed';

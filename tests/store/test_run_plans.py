@@ -1,0 +1,80 @@
+"""What dispatch asks touches the runs it is about, however many others were due at the same instant."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from core.store.database import Connection, Database
+from core.store.queries import query
+from tests.support.tenants import Tenant
+
+MANY = 50_000
+SOME = 100
+
+AT = datetime.now(UTC)
+
+IDS = list(range(1_000, 1_000 + SOME))
+INSTANTS = [AT] * SOME
+
+ASKED: dict[str, tuple[object, ...]] = {
+    "dispatch.find_sendable": (1, IDS, AT, AT, 7, []),
+    "dispatch.begin_tries": (1, IDS, AT, AT, 7),
+    "dispatch.put_off_runs": (1, IDS, INSTANTS, [1.0] * SOME, ["x"] * SOME, ["y"] * SOME, 7),
+    "dispatch.mark_started": (1, IDS, INSTANTS, INSTANTS, [1.0] * SOME, 7),
+    "dispatch.keep_late_results": (1, IDS, INSTANTS, ["{}"] * SOME),
+    "dispatch.take_back": (1, IDS, AT, AT, 7),
+    "dispatch.find_waiting": (SOME,),
+    "dispatch.find_unreported": (SOME,),
+    "runs.list_schedules_of": (IDS, INSTANTS),
+    "runs.lock_active": (IDS, INSTANTS),
+    "runs.end_runs": (IDS, INSTANTS, ["failure"] * SOME, *[[None] * SOME] * 4),
+    "starts.read_run": (1, IDS[0], None),
+}
+
+
+@pytest.fixture(params=["analysed", "fresh"])
+async def burst(request: pytest.FixtureRequest, tenant: Tenant, database: Database) -> None:
+    """Runs of one company, all due at one instant; the statistics may know of them or not."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO runs (company_id, flow_id, flow_version_id, schedule_id, scheduled_for, trigger, status,
+                              version_iteration, version_revision, digest, job_id)
+            SELECT $1, 1, 1, n, $2, 'schedule', 'queued', 1, 1, '', 7 FROM generate_series(1, $3::integer) AS n
+            """,
+            tenant.company_id,
+            AT,
+            MANY,
+        )
+        if request.param == "analysed":
+            await connection.execute("ANALYZE runs")
+
+
+async def touched(connection: Connection, name: str, *, kind: str) -> tuple[int, str]:
+    """The most rows a step of the plan produced or threw away, and the plan. `kind`: made for these arguments, or for
+    any."""
+    sql = re.sub(r"^--.*\n", "", query(name), flags=re.MULTILINE).rstrip("; \n")
+    attempt = connection.transaction()
+    await attempt.start()
+    await connection.execute(f"SET LOCAL plan_cache_mode = force_{kind}_plan")
+    rows = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {sql}", *ASKED[name])
+    await attempt.rollback()
+    text = "\n".join(row[0] for row in rows)
+    steps = re.findall(r"rows=([0-9.]+) loops=(\d+)", text)
+    thrown = re.findall(r"Removed by (?:Filter|Join Filter|Index Recheck): (\d+)", text)
+    return max([int(float(rows) * int(loops)) for rows, loops in steps] + [int(number) for number in thrown]), text
+
+
+@pytest.mark.usefixtures("burst")
+@pytest.mark.parametrize("kind", ["custom", "generic"])
+async def test_a_turn_reads_its_own_runs(database: Database, kind: str) -> None:
+    found = {}
+    async with database.connection() as connection:
+        for name in ASKED:
+            number, text = await touched(connection, name, kind=kind)
+            if number > 3 * SOME:
+                found[name] = text
+    assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
