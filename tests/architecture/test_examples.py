@@ -84,7 +84,7 @@ async def test_the_questions_of_the_readme_about_a_schedule(api: Api, tenant: Te
     runs, calendar, gaps = (orjson.loads(line) for line in (await _paste(commands, tmp_path)).splitlines())
 
     assert {run["schedule_id"] for run in runs["data"]} == {live.schedule.id}
-    assert len(calendar["data"]["instants"]) == 5
+    assert len(calendar["data"]) == 5
     assert [gap["schedule_id"] for gap in gaps["data"]] == [live.schedule.id]
 
 
