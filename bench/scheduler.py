@@ -97,8 +97,8 @@ async def _round(servers: Servers, connection: Connection, size: Size) -> dict[s
     """Everybody once, one after the other."""
     few = size.due // 10
     found = {"one scheduler, all": await _fire(servers, connection, size.due)}
-    found["APScheduler 3"] = await _peer(servers, connection, size.peer)
     found["two schedulers, all"] = await _fire(servers, connection, size.due, schedulers=2)
+    found["APScheduler 3"] = await _peer(servers, connection, size.peer)
     found["one scheduler, a tenth"] = await _fire(servers, connection, few)
     found["all distinct, first"], found["all distinct, again"] = await _fire_twice(servers, connection, size.distinct)
     return found
