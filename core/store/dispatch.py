@@ -52,6 +52,8 @@ class Batch:
 
 async def find_sendable(connection: Connection, batch: Batch, flying: Collection[int]) -> list[Candidate]:
     """What is left of a batch beyond the runs that are under way."""
+    if set(batch.run_ids) <= set(flying):
+        return []
     rows = await connection.fetch(
         _FIND_SENDABLE,
         batch.company_id,
@@ -131,6 +133,8 @@ async def put_off(connection: Connection, batch: Batch, waits: Sequence[PutOff])
             [wait.reason for wait in waits],
             [wait.message for wait in waits],
             batch.job_id,
+            batch.first_at,
+            batch.last_at,
         )
 
 
@@ -145,6 +149,8 @@ async def mark_started(connection: Connection, batch: Batch, accepted: Sequence[
             [run.began_at for run in accepted],
             [float(run.run_timeout_seconds) for run in accepted],
             batch.job_id,
+            batch.first_at,
+            batch.last_at,
         )
 
 

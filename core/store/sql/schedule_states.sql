@@ -1,11 +1,12 @@
 -- name: lock_due
 -- Schedules with something due in ($1, $2], the earliest first. Those that somebody else accounts for, edits or ends a
 -- run of are left to them, and where another version was to be deployed before that instant, that comes first. What is
--- decided about one is read in a later statement.
+-- decided about one is read in a later statement. Not ordered by the id as well: where a hundred thousand are due at
+-- one instant, each claim would sort all that are left. Who waits for nobody may lock in any order.
 SELECT schedule_id FROM schedule_states st
 WHERE next_due > $1 AND next_due <= $2
   AND NOT EXISTS (SELECT FROM flow_versions v WHERE v.flow_id = st.flow_id AND v.deploy_at < st.next_due)
-ORDER BY next_due, schedule_id LIMIT $3
+ORDER BY next_due LIMIT $3
 FOR NO KEY UPDATE OF st SKIP LOCKED;
 
 -- name: list_live
