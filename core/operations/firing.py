@@ -287,11 +287,16 @@ async def accounted(
 async def renew(
     connection: Connection, company_id: int, flow_id: int, settled: Settled, firing: Firing = USUAL
 ) -> None:
-    """Makes live what is to be live after the change, and silent what is not: instants later than `settled` count."""
+    """Makes live what is to be live after the change, and silent what is not: instants later than `settled` count.
+
+    A clock that was set back shows again what the flow has been through: that does not count a second time. A clock
+    that had been more than a day ahead was wrong, and whoever changes the flow has it count by the right one.
+    """
     wanted = await schedule_states.list_wanted(connection, company_id, flow_id)
     if gone := settled.live - {one.schedule_id for one in wanted}:
         await schedule_states.silence(connection, sorted(gone))
     if wanted:
         now = settled.at or await firing.read_clock(connection)
-        first = [(one, one.dues.following(max(now, one.deployed_at or now))) for one in wanted]
-        await schedule_states.enliven(connection, company_id, flow_id, first, now)
+        since = await schedule_states.read_passed(connection, company_id, flow_id, now) or now
+        first = [(one, one.dues.following(max(since, one.deployed_at or since))) for one in wanted]
+        await schedule_states.enliven(connection, company_id, flow_id, first, since)
