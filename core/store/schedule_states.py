@@ -137,9 +137,11 @@ async def read_plan(connection: Connection, company_id: int, flow_id: int) -> da
     return at
 
 
-async def read_passed(connection: Connection, company_id: int, flow_id: int, now: datetime) -> datetime | None:
-    """Until when a locked flow has accounts already, where that is later than `now`."""
-    at: datetime | None = await connection.fetchval(_READ_PASSED, company_id, flow_id, now)
+async def read_passed(
+    connection: Connection, company_id: int, flow_id: int, now: datetime, until: datetime
+) -> datetime | None:
+    """The latest account in (now, until] of anything of a locked flow; None if there is none."""
+    at: datetime | None = await connection.fetchval(_READ_PASSED, company_id, flow_id, now, until)
     return at
 
 

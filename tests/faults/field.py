@@ -28,10 +28,10 @@ T = TypeVar("T")
 AGAIN_SECONDS = 0.2
 """Between two tries of a change while PostgreSQL is away."""
 
-EXPRESSIONS = ("* * * * *", "*/2 * * * *", "0-59/3 * * * *", "* 1-23 * * *", "5,6,7,35,36,37 * * * *")
+EXPRESSIONS = ("* * * * *", "* * * * *", "*/2 * * * *", "* 1-23 * * *", "0-40,50-59/3 * * * *")
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu")
-POLICIES = ("allow", "allow", "allow", "skip", "buffer_one")
-WINDOW = 86_400
+POLICIES = (*["allow"] * 8, "skip", "buffer_one")
+WINDOW = DAY = 86_400
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Field:
         flow = await tenant.make_flow(f"Row {len(self._rows)}")
         version = await tenant.make_version(flow, "v1", orjson.dumps(body).decode())
         if self._runner_url is not None:
-            await tenant.change_flow(flow, FlowChange(running=Running(self._runner_url)))
+            await tenant.change_flow(flow, FlowChange(running=Running(self._runner_url, run_timeout_seconds=DAY)))
         row = Row(flow, version)
         self._rows.append(row)
         return row
@@ -109,11 +109,11 @@ class Field:
     # Changes
 
     async def change_something(self) -> None:
-        """One change of one flow, by chance. At most two flows are silent at a time."""
-        silent = [row for row in self._rows if not row.deployed]
-        if silent and (len(silent) > 1 or self._source.random() < 0.5):
-            return await self.deploy(silent[0])
-        row = self._source.choice([row for row in self._rows if row.deployed])
+        """One change of one flow, by chance. At most two flows are undeployed or disabled at a time."""
+        off = [row for row in self._rows if not (row.deployed and row.enabled)]
+        if len(off) > 1 or (off and self._source.random() < 0.5):
+            return await (self.enable if off[0].deployed else self.deploy)(off[0])
+        row = self._source.choice([row for row in self._rows if row not in off])
         ways = [self.undeploy, self.enable, *[self.pause, self.edit, self.edit, self.delete] * bool(row.schedules)]
         return await self._source.choice(ways)(row)
 

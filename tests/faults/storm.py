@@ -133,7 +133,7 @@ class Storm:
     async def _set_forward(self) -> None:
         clock = self.clock
         assert clock is not None
-        await self.flows.step_clock(lambda: clock.step(timedelta(minutes=self.source.randint(30, 60))))
+        await self.flows.step_clock(lambda: clock.step(timedelta(minutes=self.source.randint(40, 55))))
 
 
 async def ended(ground: Ground, seconds: float) -> None:

@@ -7,6 +7,7 @@ replaced, and every statement, default and function of the product goes through 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -37,24 +38,24 @@ async def migrate_with_clock(url: str) -> None:
 
 
 class Clock:
-    """`async with Clock(url) as clock:`. It keeps a session of its own."""
+    """Each look at it, and each step, is a connection of its own, since the server may have been killed in between."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def __aenter__(self) -> Clock:
-        self._connection = await asyncpg.connect(self._url)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._connection.close()
-
     async def read(self) -> datetime:
-        at: datetime = await self._connection.fetchval("SELECT clock_timestamp()")
+        at: datetime = await self._fetch("SELECT clock_timestamp()")
         return at
 
     async def step(self, by: timedelta) -> tuple[datetime, datetime]:
         """Sets it; returns what it showed before and shows now."""
         before = await self.read()
-        await self._connection.execute("UPDATE public.clock SET step = step + $1", by)
+        await self._fetch("UPDATE clock SET step = step + $1", by)
         return before, await self.read()
+
+    async def _fetch(self, statement: str, *arguments: object) -> Any:
+        connection = await asyncpg.connect(self._url)
+        try:
+            return await connection.fetchval(statement, *arguments)
+        finally:
+            await connection.close()
