@@ -40,6 +40,12 @@ class Evidence:
     received: Counter[str]
     unsigned: int
 
+    def only(self, line: Hashable) -> Evidence:
+        """What there is about one line."""
+        accounts = [one for one in self.accounts if one.line == line]
+        names = {one.message_id for one in accounts}
+        return Evidence(accounts, Counter({name: n for name, n in self.received.items() if name in names}), 0)
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -103,6 +103,12 @@ class History:
         again until then has passed already."""
         self._passed = (max(earliest, self._passed[0]), max(latest, self._passed[1]))
 
+    def only(self, line: Hashable) -> History:
+        """The same of one line."""
+        history = History()
+        history._lines = {line: self._lines[line]}
+        return history
+
     def lines(self) -> Iterator[tuple[Hashable, Expected]]:
         """The verdict on each line, all of which must have ended."""
         for line, changes in self._lines.items():

@@ -23,7 +23,7 @@ SHORT_SEED = 7
 
 KINDS = ("scheduler killed", "worker killed", "scheduler killed at a place", "worker killed at a place")
 FAULTS = [
-    *KINDS * 4, *["Valkey flushed"] * 4, *["Valkey killed"] * 2, *["PostgreSQL killed"] * 2, *["clock set forward"] * 4,
+    *KINDS * 3, *["Valkey flushed"] * 3, *["Valkey killed"] * 2, *["PostgreSQL killed"] * 2, *["clock set forward"] * 2,
 ]  # fmt: skip
 END_SECONDS = 90.0
 """What is left when the last fault is over: leases that run out, waits between tries, and the runs themselves."""
@@ -50,19 +50,22 @@ async def storm(theatre: Theatre, weather: Weather) -> tuple[History, Evidence, 
         await field.add_schedules(number)
     storm = Storm(theatre.ground, field, source, theatre.postgres, theatre.valkey, theatre.clock)
     await storm.start(**weather.roles)
+    t0 = now()
     await storm.rage(weather.faults, weather.every)
+    print("RAGED", now() - t0)
     await field.end()
     await ended(theatre.ground, END_SECONDS)
+    print("ENDED", now() - t0)
     await theatre.ground.roles.end()
     return field.history, await collect(theatre.ground.database, field.timers, theatre.notes), storm
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_everything_at_once(smtp: SmtpCatcher, promise: Promise) -> None:
     """flows fired and changed while everything is killed, flushed and restarted, and the clock is set forward"""
-    faults = random.Random(LONG_SEED).sample(FAULTS, len(FAULTS))
-    weather = Weather(LONG_SEED, (20,) * 3, (60,) * 5, faults, 700, {"scheduler": 2, "worker": 2})
+    faults = ["clock set forward", *random.Random(LONG_SEED).sample(FAULTS, len(FAULTS))]
+    weather = Weather(LONG_SEED, (20,) * 2, (60,) * 4, faults, 150, {"scheduler": 2, "worker": 2})
     began = now()
     async with open_theatre(smtp) as theatre:
         history, evidence, done = await storm(theatre, weather)
@@ -101,7 +104,8 @@ def missed_by_schedules(evidence: Evidence) -> int:
 def lies(history: History, evidence: Evidence) -> str:
     """What the checker says to evidence that was tampered with: each lie is found, and found to be one of its kind."""
     run = next(one for one in evidence.accounts if one.status == "success")
-    assert run.message_id is not None
+    history, evidence = history.only(run.line), evidence.only(run.line)
+    assert not judge(history, evidence).faults
     others = [one for one in evidence.accounts if one is not run]
     more = Counter({**evidence.received, "due_0_0": 1})
     told: dict[str, Evidence] = {

@@ -263,7 +263,7 @@ async def claim(machinery: Machinery) -> ClaimedJob:
 async def expire(ground: Ground) -> None:
     """As if the worker of each job had not been heard of for as long as its lease."""
     async with ground.database.connection() as connection:
-        await connection.execute("UPDATE jobs SET leased_until = clock_timestamp(), deliver_at = NULL")
+        await connection.execute("UPDATE jobs SET leased_until = clock_timestamp()")
 
 
 async def robbed_without_fence(ground: Ground) -> None:

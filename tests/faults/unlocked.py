@@ -32,18 +32,15 @@ async def waits_without_skipping(database: Database) -> bool:
     """Whether a claim that does not leave alone what others have locked waits for one who stands still."""
     claim = "SELECT schedule_id FROM schedule_states WHERE next_due <= clock_timestamp() FOR NO KEY UPDATE"
 
-    async def work(connection: Connection) -> bool:
+    async def work(connection: Connection) -> None:
         await connection.execute(f"SET LOCAL lock_timeout = '{WAIT / timedelta(milliseconds=1):.0f}ms'")
-        try:
-            await connection.fetch(claim)
-        except asyncpg.LockNotAvailableError:
-            return True
-        return False
+        await connection.fetch(claim)
 
     try:
-        return await database.transaction(work)
-    except asyncpg.InFailedSQLTransactionError:
+        await database.transaction(work)
+    except asyncpg.LockNotAvailableError:
         return True
+    return False
 
 
 async def undeploy_without_accounting(database: Database, company_id: int, flow_id: int) -> int:
