@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import cycle
 
 from core.store.database import UNREACHABLE
 from core.store.queries import query
@@ -27,8 +28,8 @@ PLACES = {
     "scheduler": ("runs.insert_due", "schedule_states.advance", "deliveries.mark_delivered"),
     "worker": ("dispatch.begin_tries", "runs.end_runs", "jobs.forget_job"),
 }
-"""Statements before which a role is killed: between a claim and its account, its account and its commit, Redis and its
-mark; a claim and its request, an answer and its account, the last account and the end of the job."""
+"""Statements before which a role is killed, one after the other: between a claim and its account, its account and its
+commit, Redis and its mark; a claim and its request, an answer and its account, the last account and the job's end."""
 
 GROWTH_SECONDS = 60.0
 PLACE_SECONDS = 60.0
@@ -46,6 +47,7 @@ class Storm:
     clock: Clock | None = None
     done: Counter[str] = field(default_factory=Counter)
     _roles: dict[str, list[Role]] = field(default_factory=dict)
+    _places: dict[str, Iterator[str]] = field(default_factory=lambda: {name: cycle(PLACES[name]) for name in PLACES})
 
     async def start(self, **roles: int) -> None:
         """So many of each role."""
@@ -109,14 +111,13 @@ class Storm:
         roles[place] = await self.ground.start(name)
 
     async def _kill_at_place(self, name: str) -> None:
-        place = self.source.choice(PLACES[name])
+        place = next(self._places[name])
         async with Wire(self.ground.database_url) as wire:
             stop = wire.stop_before(query(place))
             role = await self.ground.start(name, DATABASE_URL=wire.url)
             await stop.reached(PLACE_SECONDS)
             await role.kill()
             stop.drop()
-        self.done[f"at {place}"] += 1
 
     async def _flush(self) -> None:
         await self.ground.redis.flushall()
