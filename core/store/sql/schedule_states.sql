@@ -89,6 +89,18 @@ SET live_since = coalesce(st.live_since, excluded.live_since), next_due = exclud
 -- When another version of this locked flow is, or was, to be deployed; null if none is.
 SELECT deploy_at FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL;
 
+-- name: read_passed
+-- The latest instant in ($3, $4] that a schedule or timer of a locked flow, or a former one, has an account of: after
+-- now there is one only where the clock was set back. Null where there is none.
+SELECT greatest(
+    (SELECT max(r.scheduled_for) FROM runs r
+     WHERE r.flow_id = $2 AND r.company_id = $1 AND r.schedule_id IS NOT NULL
+       AND r.scheduled_for > $3 AND r.scheduled_for <= $4),
+    (SELECT max(g.until_at) FROM run_gaps g
+     WHERE g.flow_id = $2 AND g.company_id = $1
+       AND g.until_at > $3 + interval '1 second' AND g.until_at <= $4) - interval '1 microsecond'
+);
+
 -- name: next_due_in
 -- When the next instant is due, in seconds from now by the database; null if none ever is.
 SELECT extract(epoch FROM min(next_due) - clock_timestamp())::float8 FROM schedule_states WHERE next_due IS NOT NULL;
