@@ -223,6 +223,7 @@ _Run = answer(
         "schedule_id": fields.Integer(allow_none=True),
         "scheduled_for": dated(),
         "trigger": one_of(*Trigger),
+        "trigger_key": fields.String(allow_none=True),
         "status": one_of(*RunStatus),
         "reason": fields.String(allow_none=True),
         "message": fields.String(allow_none=True),

@@ -2,7 +2,7 @@
 -- Runs of a job that are to be sent and are not under way ($6), by the priority of their flows and then as they were
 -- due. The two instants name the partitions. A flow that was deleted meanwhile still says where its last runs go.
 SELECT r.id, r.scheduled_for, r.schedule_id, r.message_key, r.flow_id, r.flow_version_id, r.version_name,
-       r.version_iteration, r.version_revision, r.digest, r.trigger, r.created_at,
+       r.version_iteration, r.version_revision, r.digest, r.trigger, r.trigger_key, r.created_at,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age_seconds,
        coalesce(f.runner_url, d.runner_url, c.runner_url) AS runner_url,
        coalesce(f.run_timeout_seconds, d.run_timeout_seconds, 3600) AS run_timeout_seconds
