@@ -16,8 +16,8 @@ from core.domain.runs import RunStatus
 from core.domain.versions import DEVELOP
 
 MOST_POINTS = 10_080
-"""Intervals of one answer: a week by minutes, more than a year by hours. Each is a hundred bytes, whether or not anything
-ran."""
+"""Intervals of one answer: a week by minutes, more than a year by hours. Each is a hundred bytes, whether or not
+anything ran."""
 
 MOST_ENTRIES = 1_000
 """Errors, or runs of the log, that one answer can have."""

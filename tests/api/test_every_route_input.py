@@ -319,6 +319,12 @@ WRONG_TEXTS = {
 """What each parameter of text must not take, but for its length."""
 
 RIGHT_TEXTS = {
+    "deviceId": ["575ed18f7ae143cd83dc4bb6", "0" * 24, "A" * 24],
+    # At the usual resolution a longer duration would be more points than there may be, and so would less resolution.
+    "duration": ["1", "0001", "86400000", "36288000000"],
+    "end": ["0", "1", "1795285569471", "32503679999999"],
+    "resolution": ["8572", "3600000", "86399999", "86400001", "3162240000000"],
+    "since": ["0", "00", "1795285569471", "32503679999999"],
     "filter": ["", "*", "a*b", "%", "_", "\\", "'; --", "\u00e4\u0661\U0001f600", "*" * 1024, "\ud800", "develop"],
     "query": ["", "{}", ' {"name": "a"} ', '{"$or":[{"name":{"$contains":"%"}}]}', '{"name":"\u00e4"}', '{"id":null}'],
     "flowVersion": ["v1", "x" * 255, "develop", "default", "%", "'; --", "\u00e4\U0001f600", "\ud800", "f" * 24],
@@ -389,10 +395,6 @@ def wrong_alternatives(field: Several | Names | Words | Ids) -> Iterator[str]:
 def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
     if isinstance(field, Count):
         yield from (str(field.least), str(field.most), f"0{field.least}")
-    elif isinstance(field, Milliseconds):
-        yield from RIGHT_SPANS[str(field.data_key or field.name)]
-    elif isinstance(field, HexId):
-        yield from ("575ed18f7ae143cd83dc4bb6", "0" * 24, "A" * 24)
     elif isinstance(field, Word):
         yield from field.words
     elif isinstance(field, QueryFlag):
@@ -414,15 +416,6 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from RIGHT_BOUNDS
     else:
         yield from RIGHT_TEXTS[str(field.data_key or field.name)]
-
-
-RIGHT_SPANS = {
-    "duration": ("1", "0001", "86400000", "36288000000"),
-    "end": ("0", "1", "1795285569471", "32503679999999"),
-    "resolution": ("8572", "3600000", "86399999", "86400001", "3162240000000"),
-    "since": ("0", "00", "1795285569471", "32503679999999"),
-}
-"""A resolution of less would be more points than there may be; so would a longer duration at the usual one."""
 
 
 def _kind(field: Several) -> str:

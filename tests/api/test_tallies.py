@@ -61,7 +61,7 @@ class Scene:
 
     async def ledger(self, run: Run, what: str) -> Any:
         async with self.tenant.database.connection() as connection:
-            return await connection.fetchval(f"SELECT {what} FROM runs WHERE id = $1", run.id)  # noqa: S608
+            return await connection.fetchval(f"SELECT {what} FROM runs WHERE id = $1", run.id)
 
 
 @pytest.fixture
@@ -262,7 +262,8 @@ async def test_errors_are_what_the_runner_said(scene: Scene) -> None:
         (times[2], {"name": "reported", "message": "told"}),
         (times[2], {"name": "error", "message": "one"}),
         (times[3], {"name": "reported", "message": "The run failed, and its runner did not say why."}),
-        (times[4], {"name": "partial_success", "message": "The run succeeded in part, and its runner did not say what failed."}),
+        (times[4], {"name": "partial_success",
+                    "message": "The run succeeded in part, and its runner did not say what failed."}),
     ]  # fmt: skip
     assert up["errors"][0] == {
         "time": times[0], **version, "nodeId": "a", "nodeLabel": "Insert",
@@ -315,30 +316,30 @@ async def test_the_log_is_read_on_without_a_gap(scene: Scene) -> None:
 # Refusals
 
 
-@pytest.mark.parametrize(
-    ("rest", "message"),
-    [
-        (
-            "stats?duration=157784630000&resolution=1",
-            "resolution: would give 157784630000 points, and there may be at most 10080: for this duration it has to be"
-            " at least 15653238",
-        ),
-        (
-            "stats?resolution=8571",
-            "resolution: would give 10081 points, and there may be at most 10080: for this duration it has to be at"
-            " least 8572",
-        ),
-        ("stats?end=-3600000", "end: must be a whole number of milliseconds from 0 to 32503679999999"),
-        ("stats?end=2026-11-22T00:00:00Z", "end: must be a whole number of milliseconds from 0 to 32503679999999"),
-        ("errors?duration=0", "duration: must be a whole number of milliseconds from 1 to 3162240000000"),
-        ("errors?limit=1001", "limit: must be a whole number from 1 to 1000"),
-        ("logs?limit=0", "limit: must be a whole number from 1 to 1000"),
-        ("errors?sortDirection=up", "sortDirection: must be one of asc, desc, ASC, DESC"),
-        ("versions/v1/stats?deviceId=1", "deviceId: must be 24 hexadecimal digits"),
-    ],
-)
-async def test_what_cannot_be_answered_is_refused_by_name(scene: Scene, rest: str, message: str) -> None:
-    assert_error(await scene.api.get(scene.path(rest)), 400, "Validation", message)
+REFUSED = [
+    (
+        "stats?duration=157784630000&resolution=1",
+        "resolution: would give 157784630000 points, and there may be at most 10080: for this duration it has to be"
+        " at least 15653238",
+    ),
+    (
+        "stats?resolution=8571",
+        "resolution: would give 10081 points, and there may be at most 10080: for this duration it has to be at"
+        " least 8572",
+    ),
+    ("stats?end=-3600000", "end: must be a whole number of milliseconds from 0 to 32503679999999"),
+    ("stats?end=2026-11-22T00:00:00Z", "end: must be a whole number of milliseconds from 0 to 32503679999999"),
+    ("errors?duration=0", "duration: must be a whole number of milliseconds from 1 to 3162240000000"),
+    ("errors?limit=1001", "limit: must be a whole number from 1 to 1000"),
+    ("logs?limit=0", "limit: must be a whole number from 1 to 1000"),
+    ("errors?sortDirection=up", "sortDirection: must be one of asc, desc, ASC, DESC"),
+    ("versions/v1/stats?deviceId=1", "deviceId: must be 24 hexadecimal digits"),
+]
+
+
+async def test_what_cannot_be_answered_is_refused_by_name(scene: Scene) -> None:
+    for rest, message in REFUSED:
+        assert_error(await scene.api.get(scene.path(rest)), 400, "Validation", message)
 
 
 async def test_nobody_is_told_of_anothers_runs(scene: Scene, stranger: Tenant) -> None:
