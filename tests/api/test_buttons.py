@@ -52,7 +52,8 @@ async def scene(tenant: Tenant, api: Api, machinery: Machinery) -> AsyncIterator
 
 
 async def test_a_press_starts_a_run_that_knows_its_button(scene: Scene) -> None:
-    for payload in ([], None, "text", 1.5, False):
+    payloads: list[object] = [[], None, "text", 1.5, False]
+    for payload in payloads:
         assert (await scene.pressed(payload=payload))["payload"] == payload
     data = await scene.pressed(payload={"some": "data"}, meta={"anything": [1]})
     assert (data["trigger"], data["trigger_key"], data["payload"]) == ("virtual_button", KEY, {"some": "data"})

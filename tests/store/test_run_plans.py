@@ -93,7 +93,7 @@ LOSANTS: dict[str, tuple[object, ...]] = {
     "tallies.list_ended": (1, 1, None, None, False, AT, SOME),
     "tallies.list_error_lines": (1, IDS, [AT] * SOME, 10, 1_000),
 }
-"""Sums read what they sum: those of a flow with few runs. Of the other flow every run has ended, and few have failed."""
+"""Sums read what they sum: those of a flow with few runs. Of the other flow all have ended, and few have failed."""
 
 
 @pytest.fixture
