@@ -95,6 +95,7 @@ async def begin_tries(
             revision=candidate.version_revision,
             digest=candidate.digest,
             trigger=candidate.trigger,
+            trigger_key=candidate.trigger_key,
             attempt=begun[candidate.id]["attempts"],
             created_at=candidate.created_at,
             began_at=begun[candidate.id]["began_at"],

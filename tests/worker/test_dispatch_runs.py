@@ -72,6 +72,7 @@ async def test_a_runner_is_told_what_to_run(tenant: Tenant, machinery: Machinery
         "schedule_id": None,
         "scheduled_for": row["scheduled_for"].strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "trigger": "manual",
+        "trigger_key": None,
         "attempt": 1,
         "payload": {"a": 1.5},
     }

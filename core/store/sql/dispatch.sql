@@ -3,7 +3,7 @@
 -- due. The two instants name the partitions. A flow that was deleted meanwhile still says where its last runs go. The
 -- company is no index's here, as in put_off_runs.
 SELECT r.id, r.scheduled_for, r.schedule_id, r.message_key, r.flow_id, r.flow_version_id, r.version_name,
-       r.version_iteration, r.version_revision, r.digest, r.trigger, r.created_at,
+       r.version_iteration, r.version_revision, r.digest, r.trigger, r.trigger_key, r.created_at,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age_seconds,
        coalesce(f.runner_url, d.runner_url, c.runner_url) AS runner_url,
        coalesce(f.run_timeout_seconds, d.run_timeout_seconds, 3600) AS run_timeout_seconds
