@@ -86,19 +86,20 @@ READING = {
     "find_custom_nodes", "find_default_application", "find_job", "find_stopped", "find_user", "has_flow",
     "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
     "list_deleted_storage", "list_events", "list_gaps", "list_items", "list_jobs", "list_keys", "list_log",
-    "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs", "list_schedules",
-    "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash", "list_users", "list_webhook_secrets",
-    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company", "read_events",
-    "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run", "read_storage",
-    "read_storage_use", "read_story", "read_summary", "read_webhook_secrets", "recognise", "show_calendar", "show_company_flow",
-    "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions", "show_flows", "show_item",
-    "show_item_versions", "show_items", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related",
-    "show_version", "show_versions",
+    "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs",
+    "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash", "list_users",
+    "list_webhook_secrets", "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company",
+    "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run",
+    "read_storage", "read_storage_use", "read_story", "read_summary", "read_webhook_secrets", "recognise",
+    "show_calendar", "show_company_flow", "show_company_flows", "show_flow", "show_flow_version",
+    "show_flow_versions", "show_flows", "show_item", "show_item_versions", "show_items", "show_job_log",
+    "show_job_log_entry", "show_namesakes", "show_related", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {
     "end_unreported", "expire_jobs", "fire_due", "fold_endings", "make_artifact", "make_partitions", "note_key_use",
-    "prune_logins", "prune_metrics", "prune_runs", "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting", "sweep", "take_turn", "yield_job",
+    "prune_logins", "prune_metrics", "prune_runs", "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting",
+    "sweep", "take_turn", "yield_job",
 }  # fmt: skip
 """Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
