@@ -56,8 +56,8 @@ DELETE FROM version_metrics WHERE company_id = $1 AND flow_id = $2 AND period_st
 -- What is past the keep time of its interval, oldest first. SKIP LOCKED: what is being added to is left for later.
 DELETE FROM version_metrics WHERE (flow_id, span, period_start, flow_version_id, type, key) IN (
     SELECT flow_id, span, period_start, flow_version_id, type, key FROM version_metrics
-    WHERE span = $1 AND period_start < clock_timestamp() - $2::interval
-    ORDER BY period_start LIMIT $3
+    WHERE span = $1 AND period_start AT TIME ZONE 'UTC' < (SELECT clock_timestamp() - $2::interval) AT TIME ZONE 'UTC'
+    ORDER BY period_start AT TIME ZONE 'UTC' LIMIT $3
     FOR UPDATE SKIP LOCKED
 );
 
