@@ -62,7 +62,7 @@ class Size:
     reads: int
 
 
-FULL = Size(rounds=5, runs=6_400, endings=288_000, versions=100, periods=288, reads=50)
+FULL = Size(rounds=5, runs=6_400, endings=144_000, versions=100, periods=288, reads=50)
 SMOKE = Size(rounds=1, runs=320, endings=2_880, versions=10, periods=12, reads=3)
 
 PLAIN_END = """

@@ -131,7 +131,7 @@ async def fewer(ground: Ground, number: int) -> bool:
 
 
 async def ended(ground: Ground, runs: int) -> None:
-    """Waits for the last run, half of what is left at a time: each time is long enough for a worker to be found dead."""
+    """Waits for the last run, half of what is left at a time: each may take as long as a dead worker is not missed."""
     while (runs := runs // 2) or await left(ground.database):
         await until(partial(fewer, ground, runs), "half of what is left ends", SHARE_SECONDS)
 
