@@ -233,7 +233,7 @@ async def end_before_sending(database: Database, claimed: ClaimedJob, terms: Ter
 
 async def take_before_adding(database: Database) -> int:
     """The first half of a roll-up that takes ended runs in one transaction and counts them in another."""
-    return len(await database.transaction(lambda connection: run_endings.take(connection, 1_000)))
+    return len(await database.transaction(lambda connection: run_endings.take(connection, 1_000, 1_000_000)))
 
 
 async def fold_behind_the_highest(database: Database) -> int:
