@@ -352,6 +352,12 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_status_known CHECK ((status = ANY (ARRAY['queued'::text, 'in_progress'::text, 'completed'::text, 'failed'::text, 'errored'::text, 'cancelled'::text])))
 );
 
+CREATE TABLE ledger_horizons (
+    parent text NOT NULL,
+    before timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_horizons_pkey PRIMARY KEY (parent)
+);
+
 CREATE TABLE login_failures (
     kind text NOT NULL,
     subject bytea NOT NULL,
@@ -448,6 +454,22 @@ CREATE TABLE oauth_clients (
     CONSTRAINT oauth_clients_client_key UNIQUE (client_id),
     CONSTRAINT oauth_clients_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
 );
+
+CREATE TABLE run_endings (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    company_id bigint NOT NULL,
+    flow_id bigint NOT NULL,
+    flow_version_id bigint NOT NULL,
+    status text NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    number bigint NOT NULL DEFAULT 1,
+    attempts integer NOT NULL DEFAULT 0,
+    duration_us bigint,
+    lateness_us bigint,
+    payload_bytes bigint,
+    metrics text,
+    CONSTRAINT run_endings_pkey PRIMARY KEY (id)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
 
 CREATE TABLE run_gaps (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -626,6 +648,26 @@ CREATE TABLE users (
     CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['administrator'::text, 'manager'::text, 'user'::text, 'read-only'::text])))
 );
 
+CREATE TABLE version_metrics (
+    company_id bigint NOT NULL,
+    flow_id bigint NOT NULL,
+    flow_version_id bigint NOT NULL,
+    type text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    span text COLLATE "C" NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    count bigint NOT NULL,
+    total numeric,
+    squares numeric,
+    least double precision,
+    greatest double precision,
+    buckets smallint[],
+    counts bigint[],
+    CONSTRAINT version_metrics_pkey PRIMARY KEY (flow_id, span, period_start, flow_version_id, type, key),
+    CONSTRAINT version_metrics_span_known CHECK ((span = ANY (ARRAY['5m'::text, 'hour'::text, 'day'::text]))),
+    CONSTRAINT version_metrics_type_known CHECK ((type = ANY (ARRAY['runs'::text, 'duration'::text, 'lateness'::text, 'payload'::text, 'custom'::text])))
+) WITH (fillfactor=80);
+
 CREATE TABLE webhook_secrets (
     id bigint GENERATED ALWAYS AS IDENTITY,
     company_id bigint NOT NULL,
@@ -723,6 +765,7 @@ CREATE INDEX schedule_states_due_index ON schedule_states USING btree (next_due)
 CREATE INDEX schedules_version_index ON schedules USING btree (flow_id, flow_version_id, id);
 CREATE INDEX timers_flow_index ON timers USING btree (flow_id);
 CREATE INDEX users_company_index ON users USING btree (company_id);
+CREATE INDEX version_metrics_period_index ON version_metrics USING btree (span, (period_start AT TIME ZONE 'UTC'::text));
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);
 
 CREATE OR REPLACE FUNCTION refuse_change()
@@ -956,6 +999,7 @@ CREATE OR REPLACE FUNCTION drop_partition(parent text, before date, days integer
 AS $function$
 DECLARE
     part text;
+    gone timestamptz;
 BEGIN
     SELECT c.relname INTO part
     FROM pg_inherits i
@@ -964,7 +1008,10 @@ BEGIN
       AND to_date(right(c.relname, 8), 'YYYYMMDD') + days <= before
     ORDER BY c.relname LIMIT 1;
     IF part IS NOT NULL THEN
+        gone := (to_date(right(part, 8), 'YYYYMMDD') + days)::timestamp AT TIME ZONE 'UTC';
         EXECUTE format('DROP TABLE %I', part);
+        INSERT INTO ledger_horizons AS h VALUES (drop_partition.parent, gone)
+        ON CONFLICT ON CONSTRAINT ledger_horizons_pkey DO UPDATE SET before = greatest(h.before, gone);
     END IF;
     RETURN part;
 END $function$;
