@@ -86,7 +86,7 @@ _TRIGGER_FILTER = {
 
 
 def _metrics(_: Metrics) -> dict[str, Any]:
-    names = {"maxLength": METRIC_NAME.most}
+    names = {"minLength": METRIC_NAME.least, "maxLength": METRIC_NAME.most}
     numbers = json_schema(METRIC)
     return {"type": "object", "maxProperties": MOST_METRICS, "propertyNames": names, "additionalProperties": numbers}
 

@@ -35,6 +35,7 @@ from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import metrics as patchworks_metrics
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
@@ -313,6 +314,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "DELETE", f"{_C}/{{schedule}}", patchworks_schedules.delete_schedule, _P, _writes("flowVersion.patch"), 200,
         role=Role.MANAGER,
+    ),
+    Route(
+        "GET", f"{_F}/version-metrics", patchworks_metrics.list_metrics, _P, _reads("flowVersion.stats"), 200,
+        patchworks_lists.MetricsQuery, role=Role.READ_ONLY,
     ),
     Route(
         "GET", "/api/v1/flow-runs", native_ledger.list_runs, _N, _reads("flow.log"), 200, patchworks_lists.RunsQuery,

@@ -41,6 +41,7 @@ from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import metrics as patchworks_metrics
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
@@ -173,6 +174,9 @@ TOLD: dict[RouteHandler, Told] = {
     ),
     patchworks_schedules.preview_schedule: Told(
         "Shows when something with these rules would be due", patchworks_answers.SchedulePreview
+    ),
+    patchworks_metrics.list_metrics: Told(
+        "Lists numbers of the runs of a flow's versions", patchworks_answers.Metrics, refuses=(NotAllowed, Invalid)
     ),
     patchworks_flows.list_flows: Told("Lists the flows of a company", patchworks_answers.Flows, refuses=(NotAllowed,)),
     patchworks_flows.create_flow: Told("Creates a flow", patchworks_answers.Flow, gives=_TAG),

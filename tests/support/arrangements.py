@@ -21,6 +21,7 @@ from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.domain.people import User
 from core.domain.storage import Entry
 from core.operations import access, deletions, jobs, people, schedules, storage, transfers, undo, versions
+from core.operations.rollup import fold_endings
 from core.store import jobs as store
 from core.store.database import Connection
 from service.calls import Answer, Call, Stream
@@ -31,6 +32,7 @@ from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import metrics as patchworks_metrics
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
@@ -376,6 +378,14 @@ async def _ended_run(tenant: Tenant) -> Arranged:
     return Arranged({"run": str(run.id)}, flow=runnable.flow)
 
 
+async def _measured(tenant: Tenant) -> Arranged:
+    """A flow of which a run has ended, and was counted."""
+    runnable = await make_runnable(tenant, None)
+    await runnable.stop(await runnable.start())
+    await fold_endings(tenant.database, 100)
+    return Arranged({"flow": str(runnable.flow.id)}, flow=runnable.flow)
+
+
 async def _report(tenant: Tenant) -> Arranged:
     """Of a run that was sent, as far as the ledger knows."""
     arranged = await _run(tenant)
@@ -446,6 +456,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_starts.stop_run: _run,
     native_starts.report_run: _report,
     native_starts.list_run_logs: _run,
+    patchworks_metrics.list_metrics: _measured,
     patchworks_flows.list_flows: _nothing,
     patchworks_flows.create_flow: _new_company_flow,
     patchworks_flows.read_flow: _company_flow,
