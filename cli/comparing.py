@@ -19,9 +19,10 @@ from rich.text import Text
 from cli.showing import PIPED_WIDTH
 from core.domain.comparison import Compared, Comparison
 from core.domain.differences import ABSENT, Altered, Change, Differences, Edge, Group, Thing
+from core.domain.distributions import Stat
 from core.domain.documents import written
-from core.domain.metrics import Stat, Summary
-from core.domain.significance import Ranks, Shares, Test, Verdict
+from core.domain.metrics import Summary
+from core.domain.significance import Method, Ranks, Shares, Verdict
 from schemas.comparisons import MOST_TOLD, told_value
 
 COLOURS = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
@@ -32,9 +33,9 @@ MOST_LINES = 500
 GROUPS = ("triggers", "nodes", "globals", "schedules")
 
 TESTS = {
-    Test.FISHER: "Fisher's exact test",
-    Test.PROPORTIONS: "test of two proportions",
-    Test.MANN_WHITNEY: "Mann-Whitney U test",
+    Method.FISHER: "Fisher's exact test",
+    Method.PROPORTIONS: "test of two proportions",
+    Method.MANN_WHITNEY: "Mann-Whitney U test",
 }
 
 FAILURES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from core.domain.matching import DRAWN
-from core.domain.significance import Test, Verdict
+from core.domain.significance import Method, Verdict
 from core.domain.versions import VersionStatus
 from schemas.answers import Fields, answer, dated, listed, number, one_of
 from schemas.comparisons import DURATIONS, FAILURES
@@ -116,7 +116,7 @@ _Runs = answer(
 
 def _tested(name: str, verdicts: dict[Verdict, str], more: Fields) -> type[Schema]:
     words = (*verdicts.values(), *_UNDECIDED)
-    always: Fields = {"test": one_of(*Test), "p_value": _share(), "confidence": _share(), "verdict": one_of(*words)}
+    always: Fields = {"test": one_of(*Method), "p_value": _share(), "confidence": _share(), "verdict": one_of(*words)}
     return answer(name, {**always, **more})
 
 

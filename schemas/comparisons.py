@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from core.domain.comparison import Compared, Comparison
 from core.domain.differences import ABSENT, Altered, Change, Differences, Edge, Group, Thing
+from core.domain.distributions import Stat
 from core.domain.documents import Json, written
-from core.domain.metrics import Stat, Summary
+from core.domain.metrics import Summary
 from core.domain.significance import Ranks, Shares, Verdict
 from schemas.fields import microseconds
 from schemas.filters import Bound, FilteredQuery

@@ -51,10 +51,10 @@ class Comparison:
 
 
 def range_of(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    """From when until when runs are meant: USUAL_RANGE until now, unless somebody says otherwise. What is before 1970 or
-    ahead has no runs and is cut off. Raises Invalid if it ends before it begins."""
+    """From when until when runs are meant: USUAL_RANGE until now, unless somebody says otherwise. There are no runs
+    before 1970 or ahead, so that is cut off. Raises Invalid if it ends before it begins."""
     if since is not None and until is not None and since > until:
-        raise Invalid("is later than filter[to]", "filter[from]")
+        raise Invalid("must not be later than filter[to]", "filter[from]")
     end = min(max(until or now, _EARLIEST), now)
     start = max(since, _EARLIEST) if since else max(end, _EARLIEST + USUAL_RANGE) - USUAL_RANGE
     return min(start, end), end

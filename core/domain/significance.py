@@ -36,7 +36,7 @@ Histogram = Mapping[int, int]
 """How many values each bucket has; a bucket of a greater number has greater values."""
 
 
-class Test(StrEnum):
+class Method(StrEnum):
     FISHER = "fisher_exact"
     PROPORTIONS = "two_proportions"
     MANN_WHITNEY = "mann_whitney_u"
@@ -55,7 +55,7 @@ class Verdict(StrEnum):
 class Shares:
     """Two shares compared. `difference` is the second minus the first, `interval` where it is with CONFIDENCE."""
 
-    test: Test
+    test: Method
     p_value: float
     difference: float
     interval: tuple[float, float]
@@ -66,7 +66,7 @@ class Shares:
 class Ranks:
     """Two samples compared. `chance` is that of a value of the second to be the greater one of two, a tie for half."""
 
-    test: Test
+    test: Method
     p_value: float
     chance: float
     verdict: Verdict
@@ -82,8 +82,8 @@ def compare_shares(hits: int, of: int, other_hits: int, other_of: int) -> Shares
     p_value = (_fisher if exact else _proportions)(hits, of, other_hits, other_of)
     difference = other_hits / other_of - hits / of
     verdict = _verdict(p_value, difference)
-    interval = _newcombe(hits, of, other_hits, other_of)
-    return Shares(Test.FISHER if exact else Test.PROPORTIONS, p_value, difference, interval, verdict)
+    interval = share_interval(hits, of, other_hits, other_of)
+    return Shares(Method.FISHER if exact else Method.PROPORTIONS, p_value, difference, interval, verdict)
 
 
 def compare_ranks(one: Histogram, other: Histogram) -> Ranks | None:
@@ -101,7 +101,7 @@ def compare_ranks(one: Histogram, other: Histogram) -> Ranks | None:
     chance = twice_u / (2 * first * second)
     few = min(first, second) < LEAST_RUNS
     verdict = Verdict.TOO_FEW if few else _verdict(p_value, chance - 0.5)
-    return Ranks(Test.MANN_WHITNEY, p_value, chance, verdict)
+    return Ranks(Method.MANN_WHITNEY, p_value, chance, verdict)
 
 
 def _verdict(p_value: float, direction: float) -> Verdict:
@@ -153,10 +153,12 @@ def _log_choose(of: int, count: int) -> float:
     return math.lgamma(of + 1) - math.lgamma(count + 1) - math.lgamma(of - count + 1)
 
 
-def _newcombe(hits: int, of: int, other_hits: int, other_of: int) -> tuple[float, float]:
-    """The difference of two shares by Newcombe's method of combined score intervals, which holds near 0 and 1, too."""
-    low, high = _wilson(hits, of)
-    other_low, other_high = _wilson(other_hits, other_of)
+def share_interval(
+    hits: int, of: int, other_hits: int, other_of: int, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Where the difference of two shares is, by Newcombe's method of two score intervals, which holds near 0 and 1."""
+    low, high = _wilson(hits, of, confidence)
+    other_low, other_high = _wilson(other_hits, other_of, confidence)
     share, other = hits / of, other_hits / other_of
     difference = other - share
     down = math.hypot(other - other_low, high - share)
@@ -164,7 +166,7 @@ def _newcombe(hits: int, of: int, other_hits: int, other_of: int) -> tuple[float
     return max(-1.0, difference - down), min(1.0, difference + up)
 
 
-def _wilson(hits: int, of: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def _wilson(hits: int, of: int, confidence: float) -> tuple[float, float]:
     score = _NORMAL.inv_cdf(0.5 + confidence / 2)
     share, square = hits / of, score * score
     middle = share + square / (2 * of)

@@ -38,6 +38,7 @@ from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
+from service.native import comparisons as native_comparisons
 from service.native import jobs as native_jobs
 from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
@@ -66,6 +67,8 @@ UNKNOWN = {
     "run": str(LARGEST_ID - 1),
     "version": str(LARGEST_ID - 1),
     "item": str(LARGEST_ID - 1),
+    "a": str(LARGEST_ID - 1),
+    "b": str(LARGEST_ID - 1),
 }
 """A well-formed id that nothing has, for every name a path parameter goes by."""
 
@@ -273,6 +276,13 @@ async def _inactive(tenant: Tenant) -> Arranged:
     return replace(arranged, ids={**arranged.ids, "version": str(version.id)})
 
 
+async def _pair(tenant: Tenant) -> Arranged:
+    arranged = await _company_flow(tenant)
+    assert arranged.flow is not None
+    made = [await tenant.make_version(arranged.flow, f"v{next(_numbers)}") for _ in range(2)]
+    return replace(arranged, ids={**arranged.ids, "a": str(made[0].id), "b": str(made[1].id)})
+
+
 async def _deploy(tenant: Tenant) -> Arranged:
     return replace(await _inactive(tenant), body={"deployed_at": "2026-01-01T00:00:00Z"})
 
@@ -478,6 +488,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_marketplace.yank_item: _yank,
     native_marketplace.list_log: _item,
     native_transfers.export_version: _inactive,
+    native_comparisons.compare_versions: _pair,
     native_transfers.import_flow: _file,
     native_audit.list_events: _nothing,
     native_company.read_company: _nothing,
