@@ -87,8 +87,8 @@ def test_fishers_test_is_the_sum_of_the_tables_no_likelier(of: int, other_of: in
 
 
 def test_the_u_test_is_near_what_every_arrangement_says() -> None:
-    """The share of all ways to deal out twelve values in which U is as far from its middle. In the tails, where verdicts
-    are, the normal distribution errs on the side of saying nothing; and it is nearer the more values there are."""
+    """The share of all ways to deal out twelve values in which U is as far from its middle. In the tails, where
+    verdicts are, the normal distribution errs on the side of saying nothing; and more values bring it nearer."""
     deals = [set(deal) for deal in combinations(range(12), 6)]
     found = [ranks(sorted(deal), sorted(set(range(12)) - deal)) for deal in deals]
     distances = [round(abs(one.chance - 0.5), 9) for one in found]
