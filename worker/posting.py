@@ -117,7 +117,8 @@ async def _conclude(run: Outgoing, answer: Answer) -> Ended:
     try:
         report = await computed(len(answer.body), lambda: read_answer(answer.body))
     except Invalid as refusal:
-        return _unreadable(run, f"is no report: {refusal}")
+        # A name in the answer may have what PostgreSQL has no text with.
+        return _unreadable(run, f"is no report: {refusal}".replace("\0", "\\0"))
     return ended_as(run, report)
 
 

@@ -95,10 +95,12 @@ async def pause_firing(principal: Principal, database: Database, reason: str | N
     """
 
     async def work(connection: Connection) -> datetime | None:
-        since = await firing_pauses.begin(connection, reason)
-        if since is not None:
-            details = {"reason": reason}
-            await audit_events.record(connection, principal, "firing.pause", ("installation", 0), details=details)
+        begun = await firing_pauses.begin(connection, reason)
+        if begun is None:
+            return None
+        pause_id, since = begun
+        subject, details = ("firing_pause", pause_id), {"reason": reason}
+        await audit_events.record(connection, principal, "firing.pause", subject, details=details)
         return since
 
     return await database.transaction(work)
@@ -108,10 +110,12 @@ async def resume_firing(principal: Principal, database: Database) -> datetime | 
     """Lets everything fire again from now on; since when nothing had been fired, or None if it was not stopped."""
 
     async def work(connection: Connection) -> datetime | None:
-        since = await firing_pauses.end(connection)
-        if since is not None:
-            details = {"since": since.isoformat()}
-            await audit_events.record(connection, principal, "firing.resume", ("installation", 0), details=details)
+        ended = await firing_pauses.end(connection)
+        if ended is None:
+            return None
+        pause_id, since = ended
+        subject, details = ("firing_pause", pause_id), {"since": since.isoformat()}
+        await audit_events.record(connection, principal, "firing.resume", subject, details=details)
         return since
 
     return await database.transaction(work)

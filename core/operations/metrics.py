@@ -33,11 +33,11 @@ async def list_metrics(
     async with database.connection() as connection:
         if not await flows.is_visible(connection, principal.company_id, flow_id, principal.application_id):
             raise NotFound(FLOW_UNKNOWN)
-        windows = windows_of(asked, asked.end or await schedules.read_clock(connection))
+        windows = _windows_of(asked, asked.end or await schedules.read_clock(connection))
         return await version_metrics.list_page(connection, principal.company_id, flow_id, windows, listing)
 
 
-def windows_of(asked: Range, end: datetime) -> list[Window]:
+def _windows_of(asked: Range, end: datetime) -> list[Window]:
     """The periods of each interval, which all begin and end with whole ones."""
     shortest = min(asked.intervals, key=lambda interval: interval.seconds)
     start = asked.start or end - min(shortest.usual, end - _FIRST)

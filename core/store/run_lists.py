@@ -52,7 +52,7 @@ async def list_page(
     return found, total
 
 
-async def list_recent(connection: Connection, after: int, limit: int) -> list[Record]:
-    """The newest runs of all companies whose id is greater, the newest first."""
-    rows: list[Record] = await connection.fetch(_LIST_RECENT, after, limit)
+async def list_recent(connection: Connection, limit: int) -> list[Record]:
+    """The newest runs of all companies, the newest first."""
+    rows: list[Record] = await connection.fetch(_LIST_RECENT, limit)
     return rows

@@ -40,6 +40,7 @@ LEAST = {
     "GET /api/v1/flows/{flow}/versions": Role.READ_ONLY,
     "POST /api/v1/flows/{flow}/versions": Role.MANAGER,
     "GET /api/v1/flows/{flow}/versions/{version}": Role.READ_ONLY,
+    "GET /api/v1/flows/{flow}/version-metrics": Role.READ_ONLY,
     "PUT /api/v1/flows/{flow}/versions/{version}": Role.MANAGER,
     "DELETE /api/v1/flows/{flow}/versions/{version}": Role.MANAGER,
     "POST /api/v1/flows/{flow}/versions/{version}/copy": Role.MANAGER,

@@ -91,6 +91,7 @@ POST   N/flow-runs/{run}/retry                          flow.pressVirtualButton 
 POST   N/flow-runs/{run}/stop                           flow.pressVirtualButton         W
 POST   N/flow-runs/{run}/report                         flow.pressVirtualButton         W
 GET    N/flow-runs/{run}/flow-run-logs                  flow.log                        R
+GET    N/flows/{flow}/version-metrics                   flowVersion.stats               R
 GET    N/flow-runs                                      flow.log                        R
 GET    N/flow-runs/{run}                                flow.log                        R
 GET    N/schedules/{schedule}/gaps                      flow.log                        R

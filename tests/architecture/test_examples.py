@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.settings import Settings
 from core.store.database import Database
 from tests.architecture.documents import ROOT, blocks, read
 from tests.support.api import Api
+from tests.support.fires import fire_all, make_live
 from tests.support.machinery import Machinery
 from tests.support.market import make_item, open_shop
 from tests.support.runner_process import python, running_runner, try_runner
@@ -54,7 +55,7 @@ async def test_the_commands_of_the_readme(
             "PENSTOCK_FLOW_ID": hex_id(flow.id),
         },
     )
-    [commands] = blocks(read("README.md"), "sh")
+    commands, _ = blocks(read("README.md"), "sh")
 
     printed = await _paste(commands, tmp_path)
 
@@ -67,6 +68,24 @@ async def test_the_commands_of_the_readme(
     await machinery.drain()
     assert await tenant.names(flow) == ["release-1"]
     assert [letter.recipients for letter in smtp.letters] == [("you@example.com",)]
+
+
+@pytest.mark.leaves_jobs
+@pytest.mark.needs_tools
+async def test_the_questions_of_the_readme_about_a_schedule(api: Api, tenant: Tenant, tmp_path: Path) -> None:
+    live = await make_live(tenant)
+    await live.fall_behind(timedelta(hours=1))
+    await fire_all(tenant.database)
+    home = tmp_path / ".penstock"
+    home.mkdir()
+    write_credentials(home, {"PENSTOCK_URL": api.url, "PENSTOCK_API_KEY": tenant.key})
+    _, commands = blocks(read("README.md"), "sh")
+
+    runs, calendar, gaps = (orjson.loads(line) for line in (await _paste(commands, tmp_path)).splitlines())
+
+    assert {run["schedule_id"] for run in runs["data"]} == {live.schedule.id}
+    assert len(calendar["data"]) == 5
+    assert [gap["schedule_id"] for gap in gaps["data"]] == [live.schedule.id]
 
 
 @pytest.mark.leaves_jobs

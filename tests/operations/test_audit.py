@@ -44,9 +44,11 @@ from core.operations import (
     lifecycle,
     logins,
     marketplace,
+    metrics,
     people,
     repeats,
     results,
+    rollup,
     schedules,
     starts,
     storage,
@@ -75,8 +77,8 @@ from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
     access, arrivals, artifact_keys, audit, catalogue, companies, custom_nodes, deletions, dispatch, endings, firing,
-    flows, installs, jobs, ledger, lifecycle, logins, marketplace, people, repeats, results, schedules, starts,
-    storage, stories, sweeping, transfers, transitions, undo, uploads, versions,
+    flows, installs, jobs, ledger, lifecycle, logins, marketplace, metrics, people, repeats, results, rollup, schedules,
+    starts, storage, stories, sweeping, transfers, transitions, undo, uploads, versions,
 )  # fmt: skip
 
 READING = {
@@ -84,19 +86,20 @@ READING = {
     "find_custom_nodes", "find_default_application", "find_job", "find_stopped", "find_user", "has_flow",
     "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
     "list_deleted_storage", "list_events", "list_gaps", "list_items", "list_jobs", "list_keys", "list_log",
-    "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs", "list_schedules",
-    "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash", "list_users", "list_webhook_secrets",
-    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company", "read_events",
-    "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run", "read_storage",
-    "read_storage_use", "read_story", "read_webhook_secrets", "recognise", "show_calendar", "show_company_flow",
-    "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions", "show_flows", "show_item",
-    "show_item_versions", "show_items", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related",
-    "show_version", "show_versions",
+    "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs",
+    "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash", "list_users",
+    "list_webhook_secrets", "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company",
+    "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run",
+    "read_storage", "read_storage_use", "read_story", "read_summary", "read_webhook_secrets", "recognise",
+    "show_calendar", "show_company_flow", "show_company_flows", "show_flow", "show_flow_version",
+    "show_flow_versions", "show_flows", "show_item", "show_item_versions", "show_items", "show_job_log",
+    "show_job_log_entry", "show_namesakes", "show_related", "show_version", "show_versions",
 }  # fmt: skip
 
 DELIVERING = {
-    "end_unreported", "expire_jobs", "fire_due", "make_artifact", "make_partitions", "note_key_use", "prune_logins",
-    "prune_runs", "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting", "sweep", "take_turn", "yield_job",
+    "end_unreported", "expire_jobs", "fire_due", "fold_endings", "make_artifact", "make_partitions", "note_key_use",
+    "prune_logins", "prune_metrics", "prune_runs", "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting",
+    "sweep", "take_turn", "yield_job",
 }  # fmt: skip
 """Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
@@ -145,6 +148,10 @@ async def _repair(scene: Scene) -> None:
     await live.fall_behind(timedelta(hours=1))
     await fire_all(scene.tenant.database)
     await ledger.repair_schedule(scene.tenant.principal, scene.tenant.database, live.schedule.id)
+
+
+async def _rebuild(scene: Scene) -> None:
+    await rollup.rebuild_metrics(scene.owner, scene.tenant.database, scene.flow.id, scene.flow.created_at)
 
 
 async def _accept(scene: Scene) -> None:
@@ -399,6 +406,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "firing.pause",
     ),
     "resume_firing": (_resume_firing, "firing.resume"),
+    "rebuild_metrics": (_rebuild, "metrics.rebuild"),
     "repair_schedule": (_repair, "schedule.repair"),
     "create_company": (
         lambda scene: access.create_company(

@@ -16,6 +16,7 @@ from core.domain.runs import RunStatus
 from core.operations import ledger, metrics, rollup, starts
 from core.operations.endings import Ending, end_runs
 from core.operations.rollup import fold_endings
+from core.store import version_metrics
 from core.store.database import Connection, Database
 from tests.support.fires import fire_all, make_live
 from tests.support.metrics import compare, counted, end, fold_all, move, oldest, run_some, stored
@@ -51,7 +52,7 @@ async def test_a_fold_that_fails_has_folded_nothing(
         raise OSError
 
     with monkeypatch.context() as patched:
-        patched.setattr(rollup.version_metrics, "add", die)
+        patched.setattr(version_metrics, "add", die)
         with pytest.raises(OSError):
             await fold_endings(database, 100)
     assert not (await stored(database)).rows
