@@ -6,61 +6,18 @@ import copy
 import json
 from datetime import timedelta
 from math import comb
-from typing import Any
 
 import jsonpatch
 import pytest
 
 from core.domain.matching import bare
 from core.domain.runs import RunStatus
-from core.domain.significance import LEAST_RUNS
-from core.domain.versions import Version
 from core.operations.schedules import create_schedule
 from tests.support.api import Api
-from tests.support.metrics import end, fold_all, run_some
-from tests.support.runs import Runnable, make_runnable
+from tests.support.comparisons import PUMP, changed, pair, run_second
+from tests.support.metrics import fold_all, run_some
+from tests.support.runs import make_runnable
 from tests.support.tenants import Tenant, make_tenant
-
-PUMP: dict[str, Any] = {
-    "triggers": [
-        {
-            "type": "timer",
-            "key": "every-minute",
-            "config": {"seconds": 60},
-            "meta": {"category": "trigger", "name": "timer", "label": "Every minute", "x": 60, "y": 20},
-            "outputIds": [["read"]],
-        }
-    ],
-    "nodes": [
-        {"id": "read", "type": "GetDeviceNode", "config": {"tag": "pump"}, "meta": {"label": "Read", "x": 1, "y": 1},
-         "outputIds": [["judge"]]},
-        {"id": "judge", "type": "ConditionalNode", "config": {"expression": "{{data.bar}} > 4.25"},
-         "meta": {"label": "Too high?", "x": 1, "y": 2}, "outputIds": [[], ["tell"]]},
-        {"id": "tell", "type": "EmailNode", "config": {"to": "shift@example.com"}, "meta": {"x": 1, "y": 3},
-         "outputIds": [[]]},
-    ],
-    "globals": [{"key": "limitBar", "json": "4.25"}],
-}  # fmt: skip
-
-
-def changed() -> dict[str, Any]:
-    """A realistic edit: another limit, a node in between, a trigger that fires more often; and everything was moved."""
-    content = copy.deepcopy(PUMP)
-    content["nodes"][1]["config"]["expression"] = "{{data.bar}} > {{globals.limitBar}}"
-    content["nodes"][1]["outputIds"] = [[], ["wait"]]
-    content["nodes"].insert(0, {"id": "wait", "type": "DelayNode", "config": {"seconds": 5}, "outputIds": [["tell"]]})
-    content["triggers"][0]["config"]["seconds"] = 30
-    for element in (*content["nodes"], *content["triggers"]):
-        element.setdefault("meta", {}).update(x=500, y=500)
-    return content
-
-
-async def pair(tenant: Tenant, after: dict[str, Any] | None = None) -> tuple[str, Version, Version]:
-    """The address to compare at, and two versions of a flow."""
-    flow = await tenant.make_flow()
-    one = await tenant.make_version(flow, "v1", json.dumps(PUMP))
-    other = await tenant.make_version(flow, "v2", json.dumps(changed() if after is None else after))
-    return f"/api/v1/flows/{flow.id}/versions/{one.id}/compare/{other.id}", one, other
 
 
 async def test_what_differs_is_told_by_what_it_is(api: Api, tenant: Tenant) -> None:
@@ -213,12 +170,6 @@ async def test_runs_are_counted_and_slower_has_a_confidence(api: Api, tenant: Te
     assert (turned["failures"]["verdict"], turned["duration"]["verdict"]) == ("fails_less", "faster")
     past = (await api.get(f"{path}?filter[to]=2020-01-01T00:00:00Z")).json["data"]["runs"]
     assert (past["a"]["count"], past["b"]["count"], past["duration"]) == (0, 0, None)
-
-
-async def run_second(runnable: Runnable, version: Version, statuses: list[RunStatus], took: timedelta) -> None:
-    assert len(statuses) >= LEAST_RUNS
-    for status in statuses:
-        await end(runnable, await runnable.start(version_id=version.id), status, took=took)
 
 
 async def test_versions_of_another_flow_or_company_are_unknown(api: Api, tenant: Tenant) -> None:

@@ -32,6 +32,7 @@ from core.operations import (
     audit,
     catalogue,
     companies,
+    comparisons,
     custom_nodes,
     deletions,
     dispatch,
@@ -76,14 +77,15 @@ from tests.support.runs import new_id
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, arrivals, artifact_keys, audit, catalogue, companies, custom_nodes, deletions, dispatch, endings, firing,
-    flows, installs, jobs, ledger, lifecycle, logins, marketplace, metrics, people, repeats, results, rollup, schedules,
-    starts, storage, stories, sweeping, transfers, transitions, undo, uploads, versions,
+    access, arrivals, artifact_keys, audit, catalogue, companies, comparisons, custom_nodes, deletions, dispatch,
+    endings, firing, flows, installs, jobs, ledger, lifecycle, logins, marketplace, metrics, people, repeats, results,
+    rollup, schedules, starts, storage, stories, sweeping, transfers, transitions, undo, uploads, versions,
 )  # fmt: skip
 
 READING = {
-    "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
-    "find_custom_nodes", "find_default_application", "find_job", "find_stopped", "find_user", "has_flow",
+    "admitted", "authenticate", "compare_versions", "export_version", "fetch_artifact", "find_application_company",
+    "find_company", "find_custom_nodes", "find_default_application", "find_job", "find_place", "find_stopped",
+    "find_user", "has_flow",
     "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
     "list_deleted_storage", "list_events", "list_gaps", "list_items", "list_jobs", "list_keys", "list_log",
     "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs",
