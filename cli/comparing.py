@@ -194,7 +194,8 @@ def printable(text: str) -> str:
 def _table(one: Summary, other: Summary) -> Table:
     table = Table("", "A", "B", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name, *cells in zip(_ROWS, _cells(one), _cells(other), strict=True):
-        table.add_row(f"  {name}", *cells)
+        if any(cells):
+            table.add_row(f"  {name}", *cells)
     return table
 
 

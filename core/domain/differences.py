@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from core.domain.documents import Json
 from core.domain.matching import DRAWN, NAMING, bare, match, same, type_of
 from core.domain.patches import escaped
-from core.domain.wiring import elements
+from core.domain.wiring import elements, id_of
 
 MOST_ALTERED = 200
 """Elements of a kind whose changes are told. Those of more are counted: two contents of thousands of changed nodes are
@@ -162,16 +162,38 @@ def _altered(thing: Thing, before: Json, after: Json) -> Altered:
 
 
 def _changes(path: str, before: Json, after: Json) -> Iterator[Change]:
-    """Member by member and item by item; lists of different lengths, in which nothing says what has gone where, as a
-    whole."""
+    """Member by member. Lists of different things that have ids by those, at the place they have now or had; other
+    lists item by item, or as a whole if they are of different lengths: nothing says what has gone where."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in [*before, *(name for name in after if name not in before)]:
             yield from _changes(f"{path}/{escaped(name)}", before.get(name, ABSENT), after.get(name, ABSENT))
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for place, (old, new) in enumerate(zip(before, after, strict=True)):
+    elif isinstance(before, list) and isinstance(after, list) and (pairs := _paired(before, after)) is not None:
+        for place, old, new in pairs:
             yield from _changes(f"{path}/{place}", old, new)
     elif before is ABSENT or after is ABSENT or not same(before, after):
         yield Change(path, before, after)
+
+
+def _paired(before: list[Json], after: list[Json]) -> Iterator[tuple[int, Json, Json]] | None:
+    """Items of two lists beside each other, each pair with its place; None if nothing says which belong together."""
+    places, other_places = _by_id(before), _by_id(after)
+    if places and other_places and places.keys() != other_places.keys():
+        gone = ((place, before[place], ABSENT) for name, place in places.items() if name not in other_places)
+        there = (
+            (place, before[places[name]] if name in places else ABSENT, after[place])
+            for name, place in other_places.items()
+        )
+        return chain(gone, there)
+    if len(before) != len(after):
+        return None
+    return ((place, old, new) for place, (old, new) in enumerate(zip(before, after, strict=True)))
+
+
+def _by_id(items: list[Json]) -> dict[str, int] | None:
+    """Where each id stands; None unless every item has one of its own."""
+    places = {id_of(item): place for place, item in enumerate(items) if isinstance(item, dict)}
+    found = {name: place for name, place in places.items() if name is not None}
+    return found if len(found) == len(items) else None
 
 
 def _thing(element: Json) -> Thing:

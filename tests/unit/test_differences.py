@@ -136,6 +136,20 @@ def test_what_another_dialect_may_have_kept_is_compared_as_it_is() -> None:
     assert_turns_into(after, before)
 
 
+def test_lists_of_things_with_ids_are_compared_by_those() -> None:
+    """Such as what a custom node asks for; in another order they are told place by place, since it is one for people."""
+    one, two, three = ({"id": name, "label": name} for name in ("one", "two", "three"))
+    before, after = {"fields": [one, two]}, {"fields": [three, {**two, "label": "2"}]}
+    assert compare(before, after).settings == (
+        Change("/fields/0", one, ABSENT),
+        Change("/fields/0", ABSENT, three),
+        Change("/fields/1/label", "two", "2"),
+    )
+    turned = compare({"fields": [one, two]}, {"fields": [two, one]}).settings
+    assert [change.path for change in turned] == ["/fields/0/id", "/fields/0/label", "/fields/1/id", "/fields/1/label"]
+    assert compare({"list": [1, 2]}, {"list": [1]}).settings == (Change("/list", [1, 2], [1]),)
+
+
 def test_schedules_are_matched_by_what_they_say() -> None:
     nightly = {"cron_string": "0 3 * * *", "timezone": "UTC", "paused": False}
     hourly = {"cron_string": "0 * * * *", "timezone": "UTC", "paused": False}
