@@ -137,7 +137,7 @@ def test_what_another_dialect_may_have_kept_is_compared_as_it_is() -> None:
 
 
 def test_lists_of_things_with_ids_are_compared_by_those() -> None:
-    """Such as what a custom node asks for; in another order they are told place by place, since it is one for people."""
+    """Such as what a custom node asks for. In another order they are told place by place: people see that order."""
     one, two, three = ({"id": name, "label": name} for name in ("one", "two", "three"))
     before, after = {"fields": [one, two]}, {"fields": [three, {**two, "label": "2"}]}
     assert compare(before, after).settings == (
