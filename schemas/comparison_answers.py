@@ -9,6 +9,7 @@ from core.domain.significance import Method, Verdict
 from core.domain.versions import VersionStatus
 from schemas.answers import Fields, answer, dated, listed, number, one_of
 from schemas.comparisons import DURATIONS, FAILURES
+from schemas.fields import Anything
 from schemas.native_answers import data_of
 
 _UNDECIDED = (Verdict.NONE, Verdict.TOO_FEW)
@@ -38,7 +39,7 @@ _Version = answer(
 _Change = answer(
     "change",
     {"path": fields.String(), "is_cut": fields.Boolean()},
-    {"before": fields.Raw(allow_none=True), "after": fields.Raw(allow_none=True)},
+    {"before": Anything(allow_none=True), "after": Anything(allow_none=True)},
 )
 
 
@@ -93,7 +94,7 @@ _Changes = answer(
 _Operation = answer(
     "patchOperation",
     {"op": one_of("add", "remove", "replace", "move"), "path": fields.String()},
-    {"value": fields.Raw(allow_none=True), "from": fields.String()},
+    {"value": Anything(allow_none=True), "from": fields.String()},
 )
 
 

@@ -134,9 +134,8 @@ class Distribution:
 
 
 def billionths(value: int | float) -> int:
-    """Rounded half to even, exactly: a float is a fraction of whole numbers."""
+    """The nearest whole number of them, computed exactly: a float is a fraction of whole numbers."""
     if isinstance(value, int):
         return value * BILLION
     above, below = value.as_integer_ratio()
-    whole, rest = divmod(above * BILLION, below)
-    return whole + (2 * rest > below or (2 * rest == below and whole % 2 == 1))
+    return (2 * above * BILLION + below) // (2 * below)

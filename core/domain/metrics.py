@@ -39,13 +39,15 @@ class Interval(StrEnum):
 
     def floor(self, at: datetime) -> datetime:
         """When the period of an instant began, in UTC."""
-        return _moment(int(at.timestamp()) // self.seconds * self.seconds)
+        return at.astimezone(UTC) - (at - _EPOCH) % timedelta(seconds=self.seconds)
 
     def ceiling(self, at: datetime) -> datetime:
         """The first instant from this one on at which a period begins."""
         begun = self.floor(at)
         return begun if begun == at else begun + timedelta(seconds=self.seconds)
 
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SECONDS = {Interval.FIVE_MINUTES: 300, Interval.HOUR: 3_600, Interval.DAY: 86_400}
 _LONGEST = {
@@ -153,6 +155,12 @@ Names = dict[tuple[int, datetime], set[str]]
 """The names kept of each version in each day."""
 
 
+_SHORTEST = timedelta(seconds=Interval.FIVE_MINUTES.seconds)
+
+_Cell = tuple[int, int, int, int]
+"""Company, flow, version, and the number of the five minutes."""
+
+
 def days_of(endings: Iterable[Ending]) -> set[tuple[int, int, datetime]]:
     """Flow, version and day of those whose runners told something: whose names have to be known to fold them."""
     return {(one.flow_id, one.flow_version_id, Interval.DAY.floor(one.ended_at)) for one in endings if one.metrics}
@@ -161,9 +169,9 @@ def days_of(endings: Iterable[Ending]) -> set[tuple[int, int, datetime]]:
 def fold(endings: Iterable[Ending], names: Names) -> dict[Place, Tally]:
     """The numbers of these endings for every interval. The first MOST_NAMES names of a version and day are kept; those
     it keeps now are added to `names`."""
-    found: dict[tuple[int, int, int, int], Tally] = {}
+    found: dict[_Cell, Tally] = {}
     for one in endings:
-        start = int(one.ended_at.timestamp()) // 300 * 300
+        start = (one.ended_at - _EPOCH) // _SHORTEST
         place = (one.company_id, one.flow_id, one.flow_version_id, start)
         tally = found.get(place)
         if tally is None:
@@ -198,12 +206,12 @@ def _read(metrics: str) -> Mapping[str, int]:
     return {name: billionths(value) for name, value in json.loads(metrics).items()}
 
 
-def _spread(found: Mapping[tuple[int, int, int, int], Tally]) -> dict[Place, Tally]:
+def _spread(found: Mapping[_Cell, Tally]) -> dict[Place, Tally]:
     """The same for five minutes, the hours and the days that they are in."""
     spread: dict[Place, Tally] = {}
     for (company_id, flow_id, version_id, start), tally in found.items():
         for interval in Interval:
-            begun = _moment(start // interval.seconds * interval.seconds)
+            begun = interval.floor(_EPOCH + start * _SHORTEST)
             place = Place(company_id, flow_id, version_id, interval, begun)
             if interval is Interval.FIVE_MINUTES:
                 spread[place] = tally
@@ -213,10 +221,6 @@ def _spread(found: Mapping[tuple[int, int, int, int], Tally]) -> dict[Place, Tal
                 whole = spread[place] = Tally()
             whole.merge(tally)
     return spread
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,12 @@ async def rebuild_metrics(
     return Rebuilt(day, len(days), endings)
 
 
+async def find_flow_company(database: Database, flow_id: int) -> int | None:
+    """Whose flow it is, or was, for the command line."""
+    async with database.connection() as connection:
+        return await version_metrics.find_company(connection, flow_id)
+
+
 async def prune_metrics(database: Database, keep: Mapping[Interval, timedelta], limit: int) -> int:
     """Ends up to `limit` numbers of each interval that are past its keep time; returns how many."""
 

@@ -83,12 +83,11 @@ MODULES: tuple[ModuleType, ...] = (
 )  # fmt: skip
 
 READING = {
-    "admitted", "authenticate", "compare_versions", "export_version", "fetch_artifact", "find_application_company",
-    "find_company", "find_custom_nodes", "find_default_application", "find_job", "find_place", "find_stopped",
-    "find_user", "has_flow",
-    "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
-    "list_deleted_storage", "list_events", "list_gaps", "list_items", "list_jobs", "list_keys", "list_log",
-    "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs",
+    "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
+    "find_custom_nodes", "find_default_application", "find_flow_company", "find_job", "find_stopped", "find_user",
+    "has_flow", "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients",
+    "list_companies", "list_deleted_storage", "list_events", "list_gaps", "list_items", "list_jobs", "list_keys",
+    "list_log", "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs",
     "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash", "list_users",
     "list_webhook_secrets", "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company",
     "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run",
@@ -96,6 +95,7 @@ READING = {
     "show_calendar", "show_company_flow", "show_company_flows", "show_flow", "show_flow_version",
     "show_flow_versions", "show_flows", "show_item", "show_item_versions", "show_items", "show_job_log",
     "show_job_log_entry", "show_namesakes", "show_related", "show_version", "show_versions",
+    "compare_versions", "find_place",
 }  # fmt: skip
 
 DELIVERING = {
