@@ -95,7 +95,8 @@ class Run:
     """The record of a run. Times are aware and in UTC.
 
     `version_*` and `digest` are as they were when the run was claimed. `message_key` names what dispatch sends where
-    no due instant does.
+    no due instant does. `result` is the JSON text of what its runner said, `late_result` of what it said after the end;
+    a page of runs comes without them.
     """
 
     id: int
@@ -122,6 +123,8 @@ class Run:
     finished_at: datetime | None
     message_key: str | None
     retry_of: int | None
+    result: str | None = None
+    late_result: str | None = None
 
     @property
     def lateness(self) -> timedelta | None:

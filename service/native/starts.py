@@ -11,7 +11,7 @@ from core.store.starts import Payload
 from core.threads import computed
 from schemas.reports import report_of
 from schemas.run_logs import render_line
-from schemas.runs import render_run
+from schemas.runs import render_whole_run
 from service.calls import Answer, Call
 from service.keys import idempotency_key
 from service.native.paging import Paging
@@ -52,14 +52,14 @@ async def retry_run(call: Call) -> Answer:
 async def stop_run(call: Call) -> Answer:
     run = await starts.stop_run(call.principal, call.database, call.integer_id("run"), new_id=call.service.terms.new_id)
     call.service.hints.staged()
-    return Answer(200, {"data": render_run(run)})
+    return Answer(200, {"data": render_whole_run(run)})
 
 
 async def report_run(call: Call) -> Answer:
     """The run as it is afterwards: one that had ended before is as it was."""
     run = await starts.report_run(call.principal, call.database, call.integer_id("run"), report_of(call.body))
     call.service.hints.staged()  # what waited for its end may begin
-    return Answer(200, {"data": render_run(run)})
+    return Answer(200, {"data": render_whole_run(run)})
 
 
 async def list_run_logs(call: Call) -> Answer:
@@ -83,7 +83,7 @@ async def _start(call: Call, payload: Payload | None, version_id: int | None) ->
 
 def _begun(call: Call, run: Run) -> Answer:
     call.service.hints.staged()
-    return Answer(202, {"data": render_run(run)}, {"Location": f"/api/v1/flow-runs/{run.id}"})
+    return Answer(202, {"data": render_whole_run(run)}, {"Location": f"/api/v1/flow-runs/{run.id}"})
 
 
 def _given(call: Call) -> Payload | None:

@@ -1,6 +1,7 @@
 -- name: find_sendable
 -- Runs of a job that are to be sent and are not under way ($6), by the priority of their flows and then as they were
--- due. The two instants name the partitions. A flow that was deleted meanwhile still says where its last runs go.
+-- due. The two instants name the partitions. A flow that was deleted meanwhile still says where its last runs go. The
+-- company is no index's here, as in put_off_runs.
 SELECT r.id, r.scheduled_for, r.schedule_id, r.message_key, r.flow_id, r.flow_version_id, r.version_name,
        r.version_iteration, r.version_revision, r.digest, r.trigger, r.created_at,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age_seconds,
@@ -10,17 +11,17 @@ FROM runs r
 JOIN companies c ON c.id = r.company_id
 LEFT JOIN flows f ON f.id = r.flow_id AND f.company_id = r.company_id
 LEFT JOIN deleted_flows d ON d.id = r.flow_id AND d.company_id = r.company_id
-WHERE r.company_id = $1 AND r.id = ANY($2::bigint[]) AND r.scheduled_for BETWEEN $3 AND $4
+WHERE r.company_id + 0 = $1 AND r.id = ANY($2::bigint[]) AND r.scheduled_for BETWEEN $3 AND $4
   AND r.job_id = $5 AND r.status = 'queued' AND NOT r.buffered AND r.due_at IS NULL
   AND r.id <> ALL($6::bigint[])
 ORDER BY coalesce(f.flow_priority, 3), r.scheduled_for, r.id;
 
 -- name: begin_tries
 -- Counts a try of each of these runs before it is made: a worker that dies in it has used it up. Whoever ended one of
--- them meanwhile has taken it out.
+-- them meanwhile has taken it out. The company is no index's here, as in put_off_runs.
 UPDATE runs
 SET attempts = attempts + 1, dispatched_at = coalesce(dispatched_at, clock_timestamp())
-WHERE company_id = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
+WHERE company_id + 0 = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
   AND job_id = $5 AND status = 'queued' AND due_at IS NULL
 RETURNING id, attempts, clock_timestamp() AS began_at, payload, payload_type;
 
@@ -121,10 +122,11 @@ WHERE due_at <= (SELECT clock_timestamp()) AND status = 'started'
 ORDER BY due_at LIMIT $1;
 
 -- name: take_back
--- Runs that a job held when it ended before its time: they wait again, for nothing but the next look.
+-- Runs that a job held when it ended before its time: they wait again, for nothing but the next look. The company is no
+-- index's here, as in put_off_runs.
 UPDATE runs
 SET due_at = clock_timestamp()
-WHERE company_id = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
+WHERE company_id + 0 = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
   AND job_id = $5 AND status = 'queued' AND NOT buffered AND due_at IS NULL;
 
 -- name: next_due_in
