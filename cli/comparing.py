@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.showing import PIPED_WIDTH
-from core.domain.comparison import Compared, Comparison
+from core.domain.comparison import Compared, Comparison, Runs
 from core.domain.differences import ABSENT, Altered, Change, Differences, Edge, Group, Thing
 from core.domain.distributions import Stat
 from core.domain.documents import written
@@ -62,11 +62,15 @@ def show_comparison(comparison: Comparison) -> None:
     one, other = comparison.versions
     for line in (*_heads(one, other), *_told(comparison.differences, is_same=one.digest == other.digest)):
         console.print(_coloured(line), soft_wrap=True)
-    runs, other_runs = comparison.runs
-    begin, end = (at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") for at in (runs.start, runs.end))
+    if comparison.runs is not None:
+        _show_runs(console, comparison.runs)
+
+
+def _show_runs(console: Console, runs: Runs) -> None:
+    begin, end = (at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") for at in (runs.one.start, runs.one.end))
     console.print(Text(f"\nruns that ended from {begin} to {end} UTC", style="bold"), soft_wrap=True)
-    console.print(_table(runs, other_runs))
-    for verdict, words in (_failures(comparison.failures), _durations(comparison.durations)):
+    console.print(_table(runs.one, runs.other))
+    for verdict, words in (_failures(runs.failures), _durations(runs.durations)):
         console.print(Text(f"  {words}", style=VERDICTS.get(verdict, "")), soft_wrap=True)
 
 

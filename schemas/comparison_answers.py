@@ -150,7 +150,8 @@ _Comparison = answer(
                     "failures": fields.Nested(_Failures, allow_none=True),
                     "duration": fields.Nested(_Duration, allow_none=True),
                 },
-            )
+            ),
+            allow_none=True,
         ),
     },
 )

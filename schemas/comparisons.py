@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from core.domain.comparison import Compared, Comparison
+from core.domain.comparison import Compared, Comparison, Runs
 from core.domain.differences import ABSENT, Altered, Change, Differences, Edge, Group, Thing
 from core.domain.distributions import Stat
 from core.domain.documents import Json, written
@@ -54,7 +54,7 @@ def render_comparison(comparison: Comparison) -> Shown:
         "changes": _differences(comparison.differences),
         "patch": comparison.patch.operations,
         "patch_coarse": comparison.patch.coarse,
-        "runs": _runs(comparison),
+        "runs": None if comparison.runs is None else _runs(comparison.runs),
     }
 
 
@@ -145,15 +145,15 @@ def _change(change: Change) -> Shown:
     return {**shown, "is_cut": cut}
 
 
-def _runs(comparison: Comparison) -> Shown:
-    one, other = comparison.runs
+def _runs(runs: Runs) -> Shown:
+    one, other = runs.one, runs.other
     return {
         "from": microseconds(one.start),
         "to": microseconds(one.end),
         "a": _summary(one),
         "b": _summary(other),
-        "failures": _shares(comparison.failures),
-        "duration": _ranks(comparison.durations, one, other),
+        "failures": _shares(runs.failures),
+        "duration": _ranks(runs.durations, one, other),
     }
 
 

@@ -37,17 +37,24 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """How the runs of each version went, put to the test; the tests are None where one of them has no runs."""
+
+    one: Summary
+    other: Summary
+    failures: Shares | None
+    durations: Ranks | None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions, the differences of the second from the first, and of the runs that ended in [start, end) of each;
-    None where a version has none."""
+    """Two versions, the differences of the second from the first, and of how they ran; None for who may not know."""
 
     flow_id: int
     versions: tuple[Compared, Compared]
     differences: Differences
     patch: Patch
-    runs: tuple[Summary, Summary]
-    failures: Shares | None
-    durations: Ranks | None
+    runs: Runs | None
 
 
 def range_of(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
@@ -69,12 +76,11 @@ def differ(one: Compared, other: Compared) -> tuple[Differences, Patch]:
     return compare(before, after, schedules), make_patch(before, after)
 
 
-def put_to_test(
-    runs: tuple[Summary, Summary],
-) -> tuple[Shares | None, Ranks | None]:
-    """Whether failures and durations differ by more than chance; None where a version has none."""
-    one, other = runs
-    return (
+def put_to_test(one: Summary, other: Summary) -> Runs:
+    """Whether failures and durations differ by more than chance."""
+    return Runs(
+        one,
+        other,
         compare_shares(one.failures, one.runs, other.failures, other.runs),
         compare_ranks(one.duration.buckets, other.duration.buckets),
     )

@@ -196,6 +196,16 @@ async def test_a_range_that_ends_before_it_begins_is_refused(api: Api, tenant: T
     assert (await api.get(f"{path}?filter[status]=success")).status == 400
 
 
+async def test_a_token_that_may_not_read_metrics_sees_none(api: Api, tenant: Tenant) -> None:
+    path, *_ = await pair(tenant)
+    for scopes, seen in ((("flowVersion.get",), False), (("flowVersion.get", "flowVersion.stats"), True)):
+        token = await tenant.make_token(*scopes)
+        found = (await api.as_(f"Bearer {token.secret}").get(path)).json["data"]
+        assert (found["runs"] is not None, len(found["patch"])) == (seen, 4)
+    found = (await api.as_(tenant.key).get(path)).json["data"]
+    assert found["runs"]["a"]["count"] == 0, "whoever reads everything reads this"
+
+
 async def test_drafts_are_compared_too(api: Api, tenant: Tenant) -> None:
     path, one, _ = await pair(tenant)
     flow_path = path.rpartition("/versions/")[0]
