@@ -22,6 +22,8 @@ IN_PATH: dict[str, tuple[Json, str]] = {
     "job": ({**TEXT, "minLength": PUBLIC_ID_LENGTH}, "The job's id, or the id of its entry in Losant's job log."),
     "flow": (_NUMBER, "The flow's id as a plain number."),
     "version": (_NUMBER, "The version's id as a plain number."),
+    "a": (_NUMBER, "The id of the version that is compared with, as a plain number."),
+    "b": (_NUMBER, "The id of the version that is compared, as a plain number."),
     "entry": (_NUMBER, "The entry's id as a plain number."),
     "item": (_NUMBER, "The marketplace item's id as a plain number."),
     "flow_version": (_NUMBER, "The version's id as a plain number."),

@@ -21,6 +21,7 @@ from schemas import schedules as schedule_shapes
 from schemas import tallies as tally_shapes
 from schemas.audit import AuditEventsQuery
 from schemas.companies import CompanyPut
+from schemas.comparisons import ComparisonQuery
 from schemas.fields import Query
 from schemas.reports import ReportPost
 from schemas.runs import StartPost
@@ -42,6 +43,7 @@ from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
+from service.native import comparisons as native_comparisons
 from service.native import jobs as native_jobs
 from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
@@ -397,6 +399,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{_F}/versions/{{version}}/export", native_transfers.export_version, _N, _reads("flowVersion.get"), 200,
         role=Role.READ_ONLY,
+    ),
+    Route(
+        "GET", f"{_F}/versions/{{a}}/compare/{{b}}", native_comparisons.compare_versions, _N, _reads("flowVersion.get"),
+        200, ComparisonQuery, role=Role.READ_ONLY,
     ),
     # What is brought in makes a flow with its content, as Losant's flows.post does.
     Route(

@@ -25,7 +25,14 @@ from core.domain.errors import (
     UnsupportedGrant,
     VersionProtected,
 )
-from schemas import login_answers, losant_answers, marketplace_answers, native_answers, patchworks_answers
+from schemas import (
+    comparison_answers,
+    login_answers,
+    losant_answers,
+    marketplace_answers,
+    native_answers,
+    patchworks_answers,
+)
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
@@ -41,6 +48,7 @@ from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
+from service.native import comparisons as native_comparisons
 from service.native import jobs as native_jobs
 from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
@@ -261,6 +269,9 @@ TOLD: dict[RouteHandler, Told] = {
         marketplace_answers.Artifact,
         gives=("Content-Disposition",),
         refuses=(Invalid,),
+    ),
+    native_comparisons.compare_versions: Told(
+        "Shows what differs in two versions, and in how they ran", comparison_answers.Comparison, refuses=(NotAllowed,)
     ),
     native_transfers.import_flow: Told(
         "Makes a disabled flow with a Draft out of a signed file", patchworks_answers.Flow, gives=_TAG

@@ -60,6 +60,7 @@ LEAST = {
     "POST /api/v1/marketplace/flows/{item}/yank": Role.ADMINISTRATOR,
     "GET /api/v1/marketplace/log": Role.READ_ONLY,
     "GET /api/v1/flows/{flow}/versions/{version}/export": Role.READ_ONLY,
+    "GET /api/v1/flows/{flow}/versions/{a}/compare/{b}": Role.READ_ONLY,
     "POST /api/v1/flows/import": Role.MANAGER,
     "GET /api/v1/audit-events": Role.ADMINISTRATOR,
     "GET /api/v1/company": Role.READ_ONLY,

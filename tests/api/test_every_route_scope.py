@@ -78,6 +78,7 @@ PUT    N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch    
 DELETE N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 POST   N/schedules/preview                              flowVersion.get                 R
 GET    N/flows/{flow}/versions/{version}/export         flowVersion.get                 R
+GET    N/flows/{flow}/versions/{a}/compare/{b}          flowVersion.get                 R
 POST   N/flows/import                                   flows.post                      W
 GET    N/audit-events                                   nothing                         -
 GET    N/company                                        nothing                         -

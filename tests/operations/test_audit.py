@@ -32,6 +32,7 @@ from core.operations import (
     audit,
     catalogue,
     companies,
+    comparisons,
     custom_nodes,
     deletions,
     dispatch,
@@ -77,9 +78,9 @@ from tests.support.runs import new_id
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, arrivals, artifact_keys, audit, catalogue, companies, custom_nodes, deletions, dispatch, endings, firing,
-    flows, installs, jobs, ledger, lifecycle, logins, marketplace, metrics, people, repeats, results, rollup, schedules,
-    starts, storage, stories, sweeping, tallies, transfers, transitions, undo, uploads, versions,
+    access, arrivals, artifact_keys, audit, catalogue, companies, comparisons, custom_nodes, deletions, dispatch,
+    endings, firing, flows, installs, jobs, ledger, lifecycle, logins, marketplace, metrics, people, repeats, results,
+    rollup, schedules, starts, storage, stories, sweeping, tallies, transfers, transitions, undo, uploads, versions,
 )  # fmt: skip
 
 READING = {
@@ -92,9 +93,9 @@ READING = {
     "list_users", "list_webhook_secrets", "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule",
     "read_company", "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run",
     "read_storage", "read_storage_use", "read_story", "read_summary", "read_webhook_secrets", "recognise",
-    "show_calendar", "show_company_flow", "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions",
-    "show_flows", "show_item", "show_item_versions", "show_items", "show_job_log", "show_job_log_entry",
-    "show_namesakes", "show_related", "show_version", "show_versions", "sum_runs",
+    "compare_versions", "find_place", "show_calendar", "show_company_flow", "show_company_flows", "show_flow",
+    "show_flow_version", "show_flow_versions", "show_flows", "show_item", "show_item_versions", "show_items",
+    "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version", "show_versions", "sum_runs",
 }  # fmt: skip
 
 DELIVERING = {

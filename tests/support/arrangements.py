@@ -41,6 +41,7 @@ from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
+from service.native import comparisons as native_comparisons
 from service.native import jobs as native_jobs
 from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
@@ -69,6 +70,8 @@ UNKNOWN = {
     "run": str(LARGEST_ID - 1),
     "version": str(LARGEST_ID - 1),
     "item": str(LARGEST_ID - 1),
+    "a": str(LARGEST_ID - 1),
+    "b": str(LARGEST_ID - 1),
 }
 """A well-formed id that nothing has, for every name a path parameter goes by."""
 
@@ -274,6 +277,13 @@ async def _inactive(tenant: Tenant) -> Arranged:
     assert arranged.flow is not None
     version = await tenant.make_version(arranged.flow, f"v{next(_numbers)}")
     return replace(arranged, ids={**arranged.ids, "version": str(version.id)})
+
+
+async def _pair(tenant: Tenant) -> Arranged:
+    arranged = await _company_flow(tenant)
+    assert arranged.flow is not None
+    made = [await tenant.make_version(arranged.flow, f"v{next(_numbers)}") for _ in range(2)]
+    return replace(arranged, ids={**arranged.ids, "a": str(made[0].id), "b": str(made[1].id)})
 
 
 async def _deploy(tenant: Tenant) -> Arranged:
@@ -508,6 +518,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_marketplace.yank_item: _yank,
     native_marketplace.list_log: _item,
     native_transfers.export_version: _inactive,
+    native_comparisons.compare_versions: _pair,
     native_transfers.import_flow: _file,
     native_audit.list_events: _nothing,
     native_company.read_company: _nothing,
