@@ -24,15 +24,15 @@ INSTANTS = [AT] * SOME
 ASKED: dict[str, tuple[object, ...]] = {
     "dispatch.find_sendable": (1, IDS, AT, AT, 7, []),
     "dispatch.begin_tries": (1, IDS, AT, AT, 7),
-    "dispatch.put_off_runs": (1, IDS, INSTANTS, [1.0] * SOME, ["x"] * SOME, ["y"] * SOME, 7),
-    "dispatch.mark_started": (1, IDS, INSTANTS, INSTANTS, [1.0] * SOME, 7),
+    "dispatch.put_off_runs": (1, IDS, INSTANTS, [1.0] * SOME, ["x"] * SOME, ["y"] * SOME, 7, AT, AT),
+    "dispatch.mark_started": (1, IDS, INSTANTS, INSTANTS, [1.0] * SOME, 7, AT, AT),
     "dispatch.keep_late_results": (1, IDS, INSTANTS, ["{}"] * SOME),
     "dispatch.take_back": (1, IDS, AT, AT, 7),
     "dispatch.find_waiting": (SOME,),
     "dispatch.find_unreported": (SOME,),
-    "runs.list_schedules_of": (IDS, INSTANTS),
-    "runs.lock_active": (IDS, INSTANTS),
-    "runs.end_runs": (IDS, INSTANTS, ["failure"] * SOME, *[[None] * SOME] * 4),
+    "runs.list_schedules_of": (IDS, INSTANTS, AT, AT),
+    "runs.lock_active": (IDS, INSTANTS, AT, AT),
+    "runs.end_runs": (IDS, INSTANTS, ["failure"] * SOME, *[[None] * SOME] * 4, AT, AT),
     "starts.read_run": (1, IDS[0], None),
 }
 
