@@ -33,10 +33,14 @@ async def test_a_change_is_found_that_had_begun_before(database: Database, tenan
     await begun.wait()
     async with database.connection() as connection:
         await connection.execute("UPDATE applications SET name = name || '!'")
-    with pytest.raises(AssertionError, match="wrote something"):
+
+    async def look() -> None:
         async with unchanged(database):
             go_on.set()
             await changing
+
+    with pytest.raises(AssertionError, match="wrote something"):
+        await look()
 
 
 async def test_what_is_taken_back_is_no_change(database: Database, tenant: Tenant) -> None:
