@@ -23,7 +23,6 @@ from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
 from worker.relay import Relay
 from worker.rescuer import Rescuer
-from worker.roller import BATCH as ROLLED_AT_ONCE
 from worker.roller import Roller
 from worker.scheduler import Scheduler
 from worker.sweeper import Sweeper
@@ -149,7 +148,7 @@ async def run_roller(roller: Roller) -> None:
     """Rolls ended runs up for ever, without a pause while there are more than one transaction takes."""
 
     async def once() -> float:
-        return 0.0 if await roller.run_once() >= ROLLED_AT_ONCE else ROLL_SECONDS
+        return 0.0 if (await roller.run_once()).full else ROLL_SECONDS
 
     await _repeat("roller", once, _sleep)
 

@@ -5,7 +5,7 @@ Any number may run: each leaves alone what another one has taken, and what one h
 
 from __future__ import annotations
 
-from core.operations.rollup import fold_endings
+from core.operations.rollup import Folded, fold_endings
 from core.store.database import Database
 
 BATCH = 5_000
@@ -17,6 +17,6 @@ class Roller:
         self._database = database
         self._batch = batch
 
-    async def run_once(self) -> int:
-        """One transaction; returns how many endings it folded. A full batch means that there may be more."""
+    async def run_once(self) -> Folded:
+        """One transaction."""
         return await fold_endings(self._database, self._batch)

@@ -21,6 +21,13 @@ from core.store.database import Connection, Database
 PAGE = 5_000
 """Runs of the ledger that are read at a time while numbers are made anew."""
 
+MOST_TOLD = 256 * 1024
+"""Bytes of what runners told that one transaction folds: some ten thousand values, each of which may be a row of each
+interval. The largest reports would otherwise make a transaction of minutes out of one of 100 ms."""
+
+MOST_OCTETS = 4
+"""Of a character; whoever has taken a quarter of the bytes in characters may have left others."""
+
 LONGEST_RUN = timedelta(days=8)
 """How long after it was due a run may have ended, with a day to spare: a run goes on for seven days at most. One that a
 repair runs, or that waits behind others, may end later; docs/metrics.md says what becomes of it."""
@@ -28,20 +35,29 @@ repair runs, or that waits behind others, may end later; docs/metrics.md says wh
 DAY = timedelta(days=1)
 
 
-async def fold_endings(database: Database, limit: int) -> int:
-    """Folds up to `limit` endings into the numbers of their periods; returns how many.
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """How many endings one transaction folded, and whether there may be more that it could have taken."""
+
+    endings: int
+    full: bool
+
+
+async def fold_endings(database: Database, limit: int, told: int = MOST_TOLD) -> Folded:
+    """Folds up to `limit` endings, whose runners told up to some `told` bytes, into the numbers of their periods.
 
     Any number of callers may do so at once: what one has taken the others leave alone, and they add to shared rows in
     the same order.
     """
 
-    async def work(connection: Connection) -> int:
+    async def work(connection: Connection) -> Folded:
         await version_metrics.hold_back_rebuilds(connection)
-        endings = await run_endings.take(connection, limit)
+        endings = await run_endings.take(connection, limit, told)
         if endings:
             names = await _known_names(connection, endings)
             await version_metrics.add(connection, await asyncio.to_thread(fold, endings, names))
-        return len(endings)
+        full = len(endings) == limit or sum(len(one.metrics or "") for one in endings) * MOST_OCTETS > told
+        return Folded(len(endings), full)
 
     return await database.transaction(work)
 

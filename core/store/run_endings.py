@@ -20,9 +20,10 @@ _FIND_HORIZON = query("run_endings.find_horizon")
 _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), 0)
 
 
-async def take(connection: Connection, limit: int) -> list[Ending]:
-    """Up to `limit` endings, the oldest first; they are gone when this transaction commits, and only then."""
-    rows = await connection.fetch(_TAKE, limit)
+async def take(connection: Connection, limit: int, told: int) -> list[Ending]:
+    """Up to `limit` endings, the oldest first, or fewer whose runners told some `told` bytes; they are gone when this
+    transaction commits, and only then."""
+    rows = await connection.fetch(_TAKE, limit, told)
     return [Ending(*list(row.values())[1:]) for row in sorted(rows, key=_number)]
 
 

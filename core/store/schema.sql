@@ -763,7 +763,7 @@ CREATE INDEX schedule_states_due_index ON schedule_states USING btree (next_due)
 CREATE INDEX schedules_version_index ON schedules USING btree (flow_id, flow_version_id, id);
 CREATE INDEX timers_flow_index ON timers USING btree (flow_id);
 CREATE INDEX users_company_index ON users USING btree (company_id);
-CREATE INDEX version_metrics_period_index ON version_metrics USING btree (span, period_start);
+CREATE INDEX version_metrics_period_index ON version_metrics USING btree (span, (period_start AT TIME ZONE 'UTC'::text));
 CREATE INDEX webhook_secrets_company_index ON webhook_secrets USING btree (company_id);
 
 CREATE OR REPLACE FUNCTION refuse_change()

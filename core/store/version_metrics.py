@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
+from typing import Any
 
 from asyncpg import Record
 
@@ -30,6 +32,13 @@ _FIND_COMPANY = query("version_metrics.find_company")
 
 MOST_COUNTED = 100_000
 """Numbers that are counted for a page. Whoever wants more asks for a shorter range, or for one key."""
+
+MOST_ADDED = 5_000
+"""Rows that one statement adds to: some 100 ms."""
+
+_KEY = itemgetter(1, 5, 6, 2, 3, 4)
+"""What rows are sorted by: the order of the table's key, in which every statement adds to them. Texts by code point, as
+the table has them."""
 
 STRIPES = 64
 """Locks that the names of all versions share: as many as one fold holds at most."""
@@ -78,8 +87,9 @@ async def read_names(connection: Connection, days: set[tuple[int, int, datetime]
 async def add(connection: Connection, tallies: Mapping[Place, Tally]) -> int:
     """Adds these numbers to those that are there; returns how many rows that were."""
     rows = [row for place, tally in tallies.items() for row in _rows_of(place, tally)]
-    if rows:
-        await connection.execute(_ADD, *zip(*rows, strict=True))
+    rows.sort(key=_KEY)
+    for first in range(0, len(rows), MOST_ADDED):
+        await connection.execute(_ADD, *zip(*rows[first : first + MOST_ADDED], strict=True))
     return len(rows)
 
 
@@ -128,10 +138,10 @@ async def find_company(connection: Connection, flow_id: int) -> int | None:
     return company_id
 
 
-def _rows_of(place: Place, tally: Tally) -> Iterator[tuple[object, ...]]:
+def _rows_of(place: Place, tally: Tally) -> Iterator[tuple[Any, ...]]:
     company_id, flow_id, version_id, interval, start = place
 
-    def row(kind: MetricType, key: str, count: int, *rest: object) -> tuple[object, ...]:
+    def row(kind: MetricType, key: str, count: int, *rest: object) -> tuple[Any, ...]:
         return (company_id, flow_id, version_id, kind, key, interval, start, count, *(rest or (None,) * 6))
 
     for key, count in tally.counts.items():

@@ -51,7 +51,7 @@ async def run_some(
 async def fold_all(database: Database, limit: int = ALL) -> int:
     """Folds what there is; returns how many endings that was."""
     number = 0
-    while folded := await fold_endings(database, limit):
+    while folded := (await fold_endings(database, limit)).endings:
         number += folded
     return number
 

@@ -41,7 +41,9 @@ CREATE TABLE version_metrics (
     CONSTRAINT version_metrics_type_known CHECK (type IN ('runs', 'duration', 'lateness', 'payload', 'custom')),
     CONSTRAINT version_metrics_span_known CHECK (span IN ('5m', 'hour', 'day'))
 ) WITH (fillfactor = 80);
-CREATE INDEX version_metrics_period_index ON version_metrics (span, period_start);
+-- For the pruner alone. Not by the column itself: a list is in the order of the periods of one flow, and to leaf through
+-- those of all flows for it must not look like a way.
+CREATE INDEX version_metrics_period_index ON version_metrics (span, (period_start AT TIME ZONE 'UTC'));
 
 -- What the ledger does not have any more: runs due before this. Metrics of those days cannot be made from it again.
 CREATE TABLE ledger_horizons (

@@ -1,9 +1,15 @@
 -- name: take_endings
 -- The oldest endings that nobody else is folding, of all companies, gone for whoever commits: what a fold that dies had
 -- taken is there again. SKIP LOCKED, and by what is there instead of by the highest number seen: numbers commit out of
--- order.
+-- order. Of those whose runners told much only so many that it is $2 bytes and no more than one ending's beyond.
 DELETE FROM run_endings WHERE id IN (
-    SELECT id FROM run_endings ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT weighed.id FROM (
+        SELECT id, length, sum(length) OVER (ORDER BY id) AS told FROM (
+            SELECT id, coalesce(octet_length(metrics), 0) AS length
+            FROM run_endings ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) AS oldest
+    ) AS weighed
+    WHERE weighed.told - weighed.length <= $2
 )
 RETURNING id, company_id, flow_id, flow_version_id, status, ended_at, number, attempts, duration_us, lateness_us,
           payload_bytes, metrics;

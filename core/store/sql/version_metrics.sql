@@ -56,8 +56,8 @@ DELETE FROM version_metrics WHERE company_id = $1 AND flow_id = $2 AND period_st
 -- What is past the keep time of its interval, oldest first. SKIP LOCKED: what is being added to is left for later.
 DELETE FROM version_metrics WHERE (flow_id, span, period_start, flow_version_id, type, key) IN (
     SELECT flow_id, span, period_start, flow_version_id, type, key FROM version_metrics
-    WHERE span = $1 AND period_start < clock_timestamp() - $2::interval
-    ORDER BY period_start LIMIT $3
+    WHERE span = $1 AND period_start AT TIME ZONE 'UTC' < (SELECT clock_timestamp() - $2::interval) AT TIME ZONE 'UTC'
+    ORDER BY period_start AT TIME ZONE 'UTC' LIMIT $3
     FOR UPDATE SKIP LOCKED
 );
 
@@ -65,28 +65,35 @@ DELETE FROM version_metrics WHERE (flow_id, span, period_start, flow_version_id,
 -- A page of numbers of a flow in the windows ($3, $4, $5), each an interval and from when to when its periods begin. What
 -- is told of each type is ($6, $7). A number that came to nothing again, since everything missed was run after all, is
 -- as if it had never been. Each window is read in order and up to the end of the page: in the key's own order nothing
--- else is read.
-SELECT m.flow_version_id, m.type, m.shown, m.stat, m.span, m.period_start, m.count, m.total, m.squares, m.least,
-       m.greatest, m.buckets, m.counts
-FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
-CROSS JOIN LATERAL (
-    SELECT m.* FROM (
-        SELECT r.*, s.stat,
-               CASE r.type WHEN 'runs' THEN r.key
-                           WHEN 'custom' THEN CASE r.key WHEN '' THEN 'other' ELSE r.key || ':' || s.stat END
-                           ELSE s.stat END COLLATE "C" AS shown
-        FROM version_metrics r
-        JOIN unnest($6::text[], $7::text[]) AS s (type, stat)
-          ON s.type = CASE WHEN r.type = 'custom' AND r.key = '' THEN 'other' ELSE r.type END
-        WHERE r.company_id = $1 AND r.flow_id = $2 AND r.span = w.span
-          AND r.period_start >= w.since AND r.period_start < w.until AND r.count > 0
+-- else is read. Distributions are fetched for the page alone: sorted along, those of a day would not fit into memory.
+WITH page AS MATERIALIZED (
+    SELECT m.*
+    FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
+    CROSS JOIN LATERAL (
+        SELECT m.* FROM (
+            SELECT r.flow_version_id, r.type, r.key, r.span, r.period_start, s.stat,
+                   CASE r.type WHEN 'runs' THEN r.key
+                               WHEN 'custom' THEN CASE r.key WHEN '' THEN 'other' ELSE r.key || ':' || s.stat END
+                               ELSE s.stat END COLLATE "C" AS shown
+            FROM version_metrics r
+            JOIN unnest($6::text[], $7::text[]) AS s (type, stat)
+              ON s.type = CASE WHEN r.type = 'custom' AND r.key = '' THEN 'other' ELSE r.type END
+            WHERE r.company_id = $1 AND r.flow_id = $2 AND r.span = w.span
+              AND r.period_start >= w.since AND r.period_start < w.until AND r.count > 0
+        ) AS m
+        WHERE /* query */ TRUE
+        ORDER BY /* order */ 1
+        LIMIT $8::bigint + $9::bigint
     ) AS m
-    WHERE /* query */ TRUE
     ORDER BY /* order */ 1
-    LIMIT $8::bigint + $9::bigint
-) AS m
-ORDER BY /* order */ 1
-LIMIT $8 OFFSET $9;
+    LIMIT $8 OFFSET $9
+)
+SELECT m.flow_version_id, m.type, m.shown, m.stat, m.span, m.period_start, r.count, r.total, r.squares, r.least,
+       r.greatest, r.buckets, r.counts
+FROM page m
+JOIN version_metrics r ON r.company_id = $1 AND r.flow_id = $2 AND r.span = m.span AND r.period_start = m.period_start
+    AND r.flow_version_id = m.flow_version_id AND r.type = m.type AND r.key = m.key
+ORDER BY /* order */ 1;
 
 -- name: count_metrics
 -- How many numbers list_metrics has to page through, counted up to $8.
@@ -95,7 +102,7 @@ SELECT count(*) FROM (
     FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
     CROSS JOIN LATERAL (
         SELECT m.* FROM (
-            SELECT r.*, s.stat,
+            SELECT r.flow_version_id, r.type,
                    CASE r.type WHEN 'runs' THEN r.key
                                WHEN 'custom' THEN CASE r.key WHEN '' THEN 'other' ELSE r.key || ':' || s.stat END
                                ELSE s.stat END COLLATE "C" AS shown
