@@ -230,6 +230,7 @@ _LISTED_RUN = {
     "schedule_id": fields.Integer(allow_none=True),
     "scheduled_for": dated(),
     "trigger": one_of(*Trigger),
+    "trigger_key": fields.String(allow_none=True),
     "status": one_of(*RunStatus),
     "reason": fields.String(allow_none=True),
     "message": fields.String(allow_none=True),

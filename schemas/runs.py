@@ -32,6 +32,7 @@ def render_run(run: Run) -> dict[str, Any]:
         "schedule_id": run.schedule_id,
         "scheduled_for": microseconds(run.scheduled_for),
         "trigger": run.trigger,
+        "trigger_key": run.trigger_key,
         "status": run.status,
         "reason": run.reason,
         "message": run.message,

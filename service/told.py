@@ -36,6 +36,7 @@ from schemas import (
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import runs as losant_runs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
@@ -77,6 +78,8 @@ class Told:
     reads: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     refuses: tuple[type[PenstockError], ...] = ()
+    many: bool = False
+    """Whether the answer is a list of the shape."""
 
 
 _TAG, _GUARD = ("ETag",), ("If-Match",)
@@ -122,6 +125,19 @@ TOLD: dict[RouteHandler, Told] = {
     losant_versions.delete_version: Told(
         "Deletes a version", losant_answers.Success, reads=_GUARD, refuses=(VersionProtected,)
     ),
+    losant_runs.read_flow_stats: Told("Counts the runs of a flow by interval", losant_answers.FlowStats),
+    losant_runs.list_flow_errors: Told("Lists what went wrong in runs of a flow", losant_answers.FlowErrors),
+    losant_runs.list_flow_log: Told("Lists the last runs of a flow", losant_answers.FlowLogEntry, many=True),
+    losant_runs.press_button: Told(
+        "Presses a virtual button, which starts a run",
+        losant_answers.Success,
+        reads=_KEY,
+        gives=_BEGUN,
+        refuses=(Conflict,),
+    ),
+    losant_runs.read_version_stats: Told("Counts the runs of a version by interval", losant_answers.FlowStats),
+    losant_runs.list_version_errors: Told("Lists what went wrong in runs of a version", losant_answers.FlowErrors),
+    losant_runs.list_version_log: Told("Lists the last runs of a version", losant_answers.FlowLogEntry, many=True),
     losant_jobs.list_job_logs: Told("Lists the deletions of an application", losant_answers.JobLogs),
     losant_jobs.read_job_log: Told("Reads one entry of the job log", losant_answers.JobLog, refuses=(Gone,)),
     native_jobs.list_jobs: Told("Lists jobs, the newest first", native_answers.Jobs, refuses=(NotAllowed,)),

@@ -80,6 +80,7 @@ def message(run: Outgoing) -> bytes:
         "schedule_id": run.schedule_id,
         "scheduled_for": microseconds(run.scheduled_for),
         "trigger": run.trigger,
+        "trigger_key": run.trigger_key,
         "attempt": run.attempt,
         "payload": _payload(run),
         "body": orjson.Fragment(run.body),

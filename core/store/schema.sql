@@ -554,7 +554,7 @@ CREATE TABLE runs (
     CONSTRAINT runs_finished_terminal CHECK (((status = ANY (ARRAY['queued'::text, 'started'::text])) = (finished_at IS NULL))),
     CONSTRAINT runs_named CHECK (((schedule_id IS NOT NULL) OR (message_key IS NOT NULL))),
     CONSTRAINT runs_status_known CHECK ((status = ANY (ARRAY['queued'::text, 'started'::text, 'success'::text, 'failure'::text, 'stopped'::text, 'partial_success'::text, 'skipped'::text, 'missed'::text]))),
-    CONSTRAINT runs_trigger_known CHECK ((trigger = ANY (ARRAY['schedule'::text, 'timer'::text, 'manual'::text, 'retry'::text, 'repair'::text])))
+    CONSTRAINT runs_trigger_known CHECK ((trigger = ANY (ARRAY['schedule'::text, 'timer'::text, 'manual'::text, 'virtual_button'::text, 'retry'::text, 'repair'::text])))
 ) PARTITION BY RANGE (scheduled_for);
 
 CREATE TABLE schedule_states (
@@ -757,6 +757,8 @@ CREATE INDEX run_gaps_until_index ON run_gaps USING btree (until_at);
 CREATE INDEX runs_buffered_index ON ONLY runs USING btree (schedule_id, scheduled_for) WHERE buffered;
 CREATE INDEX runs_company_index ON ONLY runs USING btree (company_id, scheduled_for, id);
 CREATE INDEX runs_due_index ON ONLY runs USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX runs_ended_index ON ONLY runs USING btree (flow_id, finished_at, id) WHERE (status = ANY (ARRAY['success'::text, 'partial_success'::text, 'failure'::text, 'stopped'::text]));
+CREATE INDEX runs_failed_index ON ONLY runs USING btree (flow_id, finished_at, id) WHERE (status = ANY (ARRAY['failure'::text, 'partial_success'::text]));
 CREATE INDEX runs_flow_index ON ONLY runs USING btree (flow_id, scheduled_for, id);
 CREATE INDEX runs_started_index ON ONLY runs USING btree (company_id, started_at, id) WHERE (started_at IS NOT NULL);
 CREATE INDEX schedule_states_due_index ON schedule_states USING btree (next_due) WHERE (next_due IS NOT NULL);

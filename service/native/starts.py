@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.domain.documents import parse_json
-from core.domain.errors import Invalid, TooLarge
-from core.domain.runs import JSON_TYPE, MOST_PAYLOAD_BYTES, Run
+from core.domain.errors import Invalid
+from core.domain.runs import JSON_TYPE, Run, check_payload
 from core.operations import starts
 from core.operations.starts import Start
 from core.store.starts import Payload
@@ -88,7 +88,10 @@ def _begun(call: Call, run: Run) -> Answer:
 
 def _given(call: Call) -> Payload | None:
     text = call.document.texts.get("payload")
-    return None if text is None else _bounded(Payload(text.encode(), JSON_TYPE))
+    if text is None:
+        return None
+    check_payload(text.encode())
+    return Payload(text.encode(), JSON_TYPE)
 
 
 async def _raw(call: Call) -> Payload | None:
@@ -109,10 +112,5 @@ def _payload(raw: bytes, content_type: str) -> Payload | None:
         raise Invalid("the body must not contain NUL")
     if kind == JSON_TYPE:
         parse_json(text, "payload")
-    return _bounded(Payload(raw, kind))
-
-
-def _bounded(payload: Payload) -> Payload:
-    if len(payload.content) > MOST_PAYLOAD_BYTES:
-        raise TooLarge(f"The payload is larger than {MOST_PAYLOAD_BYTES // 1024} kB.")
-    return payload
+    check_payload(raw)
+    return Payload(raw, kind)

@@ -24,6 +24,7 @@ from schemas.patchworks_lists import Names, Several
 from schemas.reports import Metrics
 from schemas.schedules import CronString
 from schemas.shapes import ListOf, Number, Record
+from schemas.tallies import Milliseconds
 from service.dialects.patchworks.metrics import list_metrics
 from service.endpoints import MOST_OPEN_BODY
 from service.native.company import list_secrets
@@ -314,12 +315,20 @@ WRONG_TEXTS = {
         '{},"x":1', '{"id":5}',
     ],
     "version": ["", "\0", "v\0", "x" * 256],
+    "flowVersion": ["", "\0", "v\0", "x" * 256],
 }  # fmt: skip
 """What each parameter of text must not take, but for its length."""
 
 RIGHT_TEXTS = {
+    "deviceId": ["575ed18f7ae143cd83dc4bb6", "0" * 24, "A" * 24],
+    # At the usual resolution a longer duration would be more points than there may be, and so would less resolution.
+    "duration": ["1", "0001", "86400000", "36288000000"],
+    "end": ["0", "1", "1795285569471", "32503679999999"],
+    "resolution": ["8572", "3600000", "86399999", "86400001", "3162240000000"],
+    "since": ["0", "00", "1795285569471", "32503679999999"],
     "filter": ["", "*", "a*b", "%", "_", "\\", "'; --", "\u00e4\u0661\U0001f600", "*" * 1024, "\ud800", "develop"],
     "query": ["", "{}", ' {"name": "a"} ', '{"$or":[{"name":{"$contains":"%"}}]}', '{"name":"\u00e4"}', '{"id":null}'],
+    "flowVersion": ["v1", "x" * 255, "develop", "default", "%", "'; --", "\u00e4\U0001f600", "\ud800", "f" * 24],
     "version": ["v1", "x" * 255, "develop", "default", "*", "%", "'; --", "\u00e4\u0661\U0001f600", "\ud800", "f" * 24],
 }
 
@@ -347,6 +356,11 @@ def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from (*NO_COUNTS, str(field.least - 1))
         if len(str(field.most + 1)) < 10:
             yield str(field.most + 1)
+    elif isinstance(field, Milliseconds):
+        yield from (*(text for text in NO_COUNTS if text != "9" * 10), str(field.least - 1), str(field.most + 1))
+        yield from {"resolution": ("1", "8571")}.get(str(field.name), ())
+    elif isinstance(field, HexId):
+        yield from ("", "nonsense", *WRONG_FORMS[HexId], "\0", "x" * 5000)
     elif isinstance(field, Word):
         yield from ("nonsense", " asc", "asc ", "_", "\0", "asc,desc", "v.id; --", "x" * 5000, "id DESC")
     elif isinstance(field, TriggerFilter):
@@ -541,4 +555,5 @@ async def test_every_answer_is_json_that_nobody_keeps_or_guesses(ground: Ground,
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Type"] == kind_of(route, answer)
         if answer.headers["Content-Type"] == "application/json":
-            assert isinstance(answer.json, dict)
+            listed = route.told.many and answer.status == route.success
+            assert isinstance(answer.json, list if listed else dict)

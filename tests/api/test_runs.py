@@ -54,7 +54,8 @@ async def test_a_flow_is_started_by_hand(scene: Scene) -> None:
     version, row = scene.runnable.version, await read_run(scene.runnable.tenant, run["id"])
     assert {**run, "id": 0, "scheduled_for": ""} == {
         "id": 0, "flow_id": version.flow_id, "flow_version_id": version.id, "schedule_id": None, "scheduled_for": "",
-        "trigger": "manual", "status": "queued", "reason": None, "message": None, "attempts": 0, "started_at": None,
+        "trigger": "manual", "trigger_key": None, "status": "queued", "reason": None, "message": None, "attempts": 0,
+        "started_at": None,
         "finished_at": None, "duration_ms": None, "lateness_ms": None, "digest": version.digest.hex(),
         "retry_of": None, "dst_merged": False, "result": None, "late_result": None,
     }  # fmt: skip

@@ -14,6 +14,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import orjson
+
 from core.domain.access import ActorType, Principal
 from core.domain.flows import Flow
 from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
@@ -27,6 +29,7 @@ from core.store.database import Connection
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import runs as losant_runs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
@@ -49,7 +52,7 @@ from service.native import trash as native_trash
 from service.routes import Route
 from tests.support.market import deployed, make_item
 from tests.support.people import PASSWORD, make_client, make_user
-from tests.support.runs import make_runnable
+from tests.support.runs import end_run, make_runnable
 from tests.support.tenants import KEEP, Tenant
 
 _numbers = itertools.count(1)
@@ -405,6 +408,26 @@ async def _report(tenant: Tenant) -> Arranged:
     return replace(arranged, body=body)
 
 
+async def _told_of(tenant: Tenant) -> Arranged:
+    """A flow in Losant's words, of which one run has failed."""
+    runnable = await make_runnable(tenant, None, body=orjson.dumps(CONTENT).decode())
+    await end_run(tenant, await runnable.start(), "failure", {"level": "error", "message": "No such table."})
+    flow, version = runnable.flow, runnable.version
+    ids = {"applicationId": tenant.application, "flowId": hex_id(flow.id), "flowVersionId": hex_id(version.id)}
+    return Arranged(ids, flow=flow)
+
+
+async def _flow_told_of(tenant: Tenant) -> Arranged:
+    arranged = await _told_of(tenant)
+    ids = {name: value for name, value in arranged.ids.items() if name != "flowVersionId"}
+    return replace(arranged, ids=ids)
+
+
+async def _button(tenant: Tenant) -> Arranged:
+    """Its content says no key, so the button goes by its place."""
+    return replace(await _flow_told_of(tenant), body={"key": "#1", "payload": {"on": True}})
+
+
 async def _login(tenant: Tenant) -> Arranged:
     user = await _somebody(tenant)
     return Arranged({}, {"username": user.email, "password": PASSWORD})
@@ -434,6 +457,13 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_storage.set_entry: _new_value,
     losant_storage.clear_storage: _stored,
     losant_storage.read_metadata: _stored,
+    losant_runs.read_flow_stats: _flow_told_of,
+    losant_runs.list_flow_errors: _flow_told_of,
+    losant_runs.list_flow_log: _flow_told_of,
+    losant_runs.press_button: _button,
+    losant_runs.read_version_stats: _told_of,
+    losant_runs.list_version_errors: _told_of,
+    losant_runs.list_version_log: _told_of,
     losant_jobs.list_job_logs: _job_log,
     losant_jobs.read_job_log: _job_log,
     native_jobs.list_jobs: _nothing,

@@ -3,7 +3,7 @@
 -- due. The two instants name the partitions. A flow that was deleted meanwhile still says where its last runs go. The
 -- company is no index's here, as in put_off_runs.
 SELECT r.id, r.scheduled_for, r.schedule_id, r.message_key, r.flow_id, r.flow_version_id, r.version_name,
-       r.version_iteration, r.version_revision, r.digest, r.trigger, r.created_at,
+       r.version_iteration, r.version_revision, r.digest, r.trigger, r.trigger_key, r.created_at,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age_seconds,
        coalesce(f.runner_url, d.runner_url, c.runner_url) AS runner_url,
        coalesce(f.run_timeout_seconds, d.run_timeout_seconds, 3600) AS run_timeout_seconds
@@ -44,13 +44,14 @@ CROSS JOIN LATERAL (
 
 -- name: put_off_runs
 -- Back to waiting: nobody holds them until $4 seconds from now, each its own, and then they are staged again. The
--- company is added to nothing so that no index begins with it here: of one company everything may be due at once.
+-- company is added to nothing so that no index begins with it here: of one company everything may be due at once. The
+-- two instants name the partitions.
 UPDATE runs r
 SET due_at = clock_timestamp() + make_interval(secs => w.seconds), reason = w.reason, message = w.message
 FROM unnest($2::bigint[], $3::timestamptz[], $4::float8[], $5::text[], $6::text[])
      AS w (id, scheduled_for, seconds, reason, message)
 WHERE r.company_id + 0 = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
-  AND r.job_id = $7 AND r.status = 'queued' AND NOT r.buffered;
+  AND r.scheduled_for BETWEEN $8 AND $9 AND r.job_id = $7 AND r.status = 'queued' AND NOT r.buffered;
 
 -- name: mark_started
 -- The runner has them and will report; each is waited for as long as its flow says. One whose report was faster than
@@ -61,7 +62,7 @@ SET status = 'started', started_at = w.began_at, reason = NULL, message = NULL,
 FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::float8[])
      AS w (id, scheduled_for, began_at, seconds)
 WHERE r.company_id + 0 = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
-  AND r.job_id = $6 AND r.status = 'queued' AND NOT r.buffered;
+  AND r.scheduled_for BETWEEN $7 AND $8 AND r.job_id = $6 AND r.status = 'queued' AND NOT r.buffered;
 
 -- name: keep_late_results
 -- The first thing that a runner said of a run after its end. It changes nothing else. The company is no index's here,

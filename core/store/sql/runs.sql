@@ -62,11 +62,12 @@ WITH skipped AS (
 SELECT schedule_id FROM skipped;
 
 -- name: list_schedules_of
--- Whose states are to be locked before these runs are; those started by hand have none.
+-- Whose states are to be locked before these runs are; those started by hand have none. $3 and $4 are the first and the
+-- last of the instants, here and below: they name the partitions, of which planning all took longer than the work.
 SELECT DISTINCT r.schedule_id
 FROM unnest($1::bigint[], $2::timestamptz[]) AS g (id, scheduled_for)
 JOIN runs r ON r.id = g.id AND r.scheduled_for = g.scheduled_for
-WHERE r.schedule_id IS NOT NULL
+WHERE r.schedule_id IS NOT NULL AND r.scheduled_for BETWEEN $3 AND $4
 ORDER BY r.schedule_id;
 
 -- name: lock_active
@@ -74,7 +75,7 @@ ORDER BY r.schedule_id;
 SELECT r.id, r.scheduled_for, r.schedule_id, r.company_id, r.buffered
 FROM runs r
 WHERE (r.id, r.scheduled_for) IN (SELECT * FROM unnest($1::bigint[], $2::timestamptz[]))
-  AND r.status IN ('queued', 'started')
+  AND r.scheduled_for BETWEEN $3 AND $4 AND r.status IN ('queued', 'started')
 ORDER BY r.id
 FOR NO KEY UPDATE;
 
@@ -88,7 +89,7 @@ WITH ended AS (
         due_at = NULL, buffered = false, started_at = coalesce(r.started_at, g.started_at)
     FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[])
          AS g (id, scheduled_for, status, reason, message, result, started_at)
-    WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for
+    WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for AND r.scheduled_for BETWEEN $8 AND $9
     RETURNING r.company_id, r.flow_id, r.flow_version_id, r.status, r.finished_at, r.attempts, r.started_at,
               r.scheduled_for, octet_length(r.payload) AS payload_bytes, r.result ->> 'metrics' AS metrics
 )
