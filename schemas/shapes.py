@@ -32,11 +32,15 @@ class ListOf(Judged[list[Json]]):
             raise ValidationError(f"must have at least {self.least} {'entry' if self.least == 1 else 'entries'}")
         if self.most is not None and len(value) > self.most:
             raise ValidationError(f"must have at most {self.most} {'entry' if self.most == 1 else 'entries'}")
-        for index, entry in enumerate(value):
-            try:
-                check_value(self.of, entry)
-            except ValidationError as error:
-                raise ValidationError({index: error.messages}) from None
+        of, index = self.of, 0
+        try:
+            for index, entry in enumerate(value):
+                if entry is None:
+                    check_value(of, entry)
+                else:
+                    of.check(entry)
+        except ValidationError as error:
+            raise ValidationError({index: error.messages}) from None
 
 
 class Record(Judged[dict[str, Json]]):
@@ -53,16 +57,19 @@ class Record(Judged[dict[str, Json]]):
         for name in self.needed:
             if name not in value:
                 raise ValidationError({name: ["is required"]})
-        for name, entry in value.items():
-            member = self.members.get(name)
-            if member is None:
-                if self.open:
-                    continue
-                raise ValidationError({name: ["is not known here"]})
-            try:
-                check_value(member, entry)
-            except ValidationError as error:
-                raise ValidationError({name: error.messages}) from None
+        members, name = self.members, ""
+        try:
+            for name, entry in value.items():
+                member = members.get(name)
+                if member is None:
+                    if not self.open:
+                        raise ValidationError(["is not known here"])
+                elif entry is None:
+                    check_value(member, entry)
+                else:
+                    member.check(entry)
+        except ValidationError as error:
+            raise ValidationError({name: error.messages}) from None
 
 
 class OneOf(Judged[dict[str, Json]]):
