@@ -15,6 +15,7 @@ from bench import (
     fairness,
     http,
     marketplace,
+    metrics,
     patchworks,
     queue_latency,
     scheduler,
@@ -43,6 +44,7 @@ BENCHES: Mapping[str, Bench] = {
     "marketplace": marketplace.measure,
     "scheduler": scheduler.measure,
     "dispatch": dispatch.measure,
+    "metrics": metrics.measure,
 }
 
 FULL_SECONDS = 1_800

@@ -1,11 +1,12 @@
 """How long a deploy takes over the Patchworks dialect: one of a kept version, over and over in the same flows, beside a
-bare server that writes the same rows; and one of a Draft, which leaves another Draft behind. Real HTTP requests, from a
-process of their own, the two servers by turns.
+bare server that writes the same rows; one of a version that has something to fire, which is accounted for first and
+begins anew; and one of a Draft, which leaves another Draft behind. Real HTTP requests, from a process of their own, the
+two servers by turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -24,7 +25,15 @@ from core.store.database import Connection, Database, open_database
 
 CONNECTIONS = 16
 FLOWS = 64
+SCHEDULES = 10
+"""Of each version that has any."""
+
 MOST_P99_SECONDS = 0.015
+
+PLAIN, BARE, TIMED, SCHEDULED, DRAFT = (
+    "a kept version", "the same, bare", "one with a timer", f"one with {SCHEDULES} schedules", "a Draft",
+)  # fmt: skip
+KEPT = (PLAIN, TIMED, SCHEDULED)
 
 BODY = orjson.dumps({"deployed_at": "2026-01-01T00:00:00Z"})
 ANY_NUMBER = 1_000_000
@@ -38,7 +47,7 @@ class Size:
     """In a round."""
 
 
-FULL = Size(rounds=5, deploys=2_000)
+FULL = Size(rounds=5, deploys=1_920)
 SMOKE = Size(rounds=1, deploys=128)
 
 
@@ -59,38 +68,46 @@ async def measure(servers: Servers, *, smoke: bool) -> None:
             tenant = await make_tenant(database, "Bench")
             await access.set_rate_limit(tenant.principal, database, ANY_NUMBER)
             await write_documents(connection, seed=5)
-            kept = await _make_kept(connection, database, tenant)
+            kept = {name: await _make_kept(connection, database, tenant, name) for name in KEPT}
             drafts = await _make_drafts(connection, tenant, size.deploys * (size.rounds + 1))
-            await connection.execute("VACUUM (ANALYZE)", timeout=SETTLE_SECONDS)
         async with (
             running_api(servers) as ours,
             running_site(servers, "bare", "bench.bare_http", str(tenant.company_id)) as bare,
         ):
-            loads = await _run(servers, tenant, ours, bare, kept, drafts, size)
+            loads = await _run(servers, connection, tenant, ours, bare, kept, drafts, size)
         deployed = await connection.fetchval("SELECT count(*) FROM flow_versions WHERE status = 'Deployed'")
-        assert deployed == FLOWS + len(drafts), f"{deployed} deployed versions in {FLOWS + len(drafts)} flows"
+        flows = len(KEPT) * FLOWS + len(drafts)
+        assert deployed == flows, f"{deployed} deployed versions in {flows} flows"
+        live = await connection.fetchval("SELECT count(*) FROM schedule_states WHERE next_due IS NOT NULL")
+        assert live == FLOWS * (1 + SCHEDULES), f"{live} schedules and timers are live"
     finally:
         await connection.close()
     judge = Judge(judges=not smoke)
     print_table(
         f"Deploys over {CONNECTIONS} connections, median of {size.rounds} rounds of {size.deploys:,}, ms",
         ("of", "a second", "p50", "p99", f"p99 <= {MOST_P99_SECONDS * 1000:.0f}"),
-        [_row(name, loads[name], judge if name == "a kept version" else None) for name in loads],
+        [_row(name, loads[name], judge if name == PLAIN else None) for name in loads],
     )
 
 
 async def _run(
-    servers: Servers, tenant: Tenant, ours: Site, bare: Site, kept: Sequence[Place], drafts: Sequence[Place], size: Size
+    servers: Servers,
+    connection: Connection,
+    tenant: Tenant,
+    ours: Site,
+    bare: Site,
+    kept: Mapping[str, Sequence[Place]],
+    drafts: Sequence[Place],
+    size: Size,
 ) -> dict[str, list[Load]]:
     """The first round warms up."""
     portions = [drafts[first : first + size.deploys] for first in range(0, len(drafts), size.deploys)]
-    loads: dict[str, list[Load]] = {"a kept version": [], "the same, bare": [], "a Draft": []}
+    loads: dict[str, list[Load]] = {PLAIN: [], BARE: [], TIMED: [], SCHEDULED: [], DRAFT: []}
     for portion in portions:
-        for name, site, prefix, places in (
-            ("a kept version", ours, "/api/v1", kept),
-            ("the same, bare", bare, "", kept),
-            ("a Draft", ours, "/api/v1", portion),
-        ):
+        await connection.execute("VACUUM (ANALYZE)", timeout=SETTLE_SECONDS)
+        for name in loads:
+            site, prefix = (bare, "") if name == BARE else (ours, "/api/v1")
+            places = portion if name == DRAFT else kept[PLAIN if name == BARE else name]
             requests = [_request(tenant, prefix, place) for place in places]
             load = await send(servers, site.port, requests, connections=CONNECTIONS, status=200, count=size.deploys)
             loads[name].append(load)
@@ -119,11 +136,26 @@ def _row(name: str, loads: Sequence[Load], judge: Judge | None) -> tuple[str, ..
     )
 
 
-async def _make_kept(connection: Connection, database: Database, tenant: Tenant) -> list[Place]:
+async def _make_kept(connection: Connection, database: Database, tenant: Tenant, kind: str) -> list[Place]:
     """Two versions of about 2 kB in each flow: the first of all flows, then the second, so that each deploy is one."""
-    flows = [await tenant.make_flow(database, f"Flow {number}") for number in range(FLOWS)]
+    flows = [await tenant.make_flow(database, f"Flow {number} of {kind}") for number in range(FLOWS)]
     for flow_id in flows:
         await load_versions(connection, "flow_versions", tenant.company_id, flow_id, 2)
+    if kind != TIMED:
+        await connection.execute(
+            'UPDATE flow_versions SET body = replace(body::text, \'"type":"timer"\', \'"type":"webhook"\')::json'
+            " WHERE flow_id = ANY($1::bigint[])",
+            flows,
+        )
+    if kind == SCHEDULED:
+        await connection.execute(
+            "INSERT INTO schedules (company_id, flow_id, flow_version_id, cron_string, timezone, overlap_policy,"
+            " catchup_window_seconds, paused, deployed_at, created_by_type, updated_by_type)"
+            " SELECT company_id, flow_id, id, n || ' 3 * * *', 'Europe/Berlin', 'skip', 600, false, now(), 'cli', 'cli'"
+            " FROM flow_versions, generate_series(1, $2) AS n WHERE flow_id = ANY($1::bigint[])",
+            flows,
+            SCHEDULES,
+        )
     rows = await connection.fetch(
         "SELECT flow_id, id FROM flow_versions WHERE flow_id = ANY($1::bigint[]) ORDER BY iteration, flow_id", flows
     )

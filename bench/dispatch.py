@@ -33,6 +33,9 @@ LEAST_A_SECOND = 1_000
 BODY_BYTES = 2_300
 """Of a request for one of the workflows of the bench; the peer's are as long."""
 
+WEEKS = 12
+"""Of runs that are kept: the ledger has a partition for each, and planning for all of them is part of the price."""
+
 DRAIN_SECONDS = 120.0
 LOOK_SECONDS = 0.02
 
@@ -84,6 +87,11 @@ async def _ground(servers: Servers, size: Size) -> AsyncIterator[tuple[Database,
         connection = await asyncpg.connect(servers.settings.database_url)
         stack.push_async_callback(connection.close)
         await write_documents(connection, seed=3)
+        await connection.execute(
+            "SELECT make_partition('runs', date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC')::date - 7 * n, 7)"
+            " FROM generate_series(2, $1) AS n",
+            WEEKS,
+        )
         runner = await stack.enter_async_context(running_site(servers, "runner", "bench.bare_runner"))
         tenants = [await _make_tenant(database, connection, number, runner) for number in range(size.companies)]
         for role in ("scheduler", "worker"):

@@ -29,7 +29,12 @@ LOOK_SECONDS, LOOKS = 0.2, 50
 
 PER_VERSION = 100
 COMPANIES = 10
-MINUTES_OF_A_DAY = 1_440
+HOURS = 20
+"""Hours of the day that expressions name, beginning with the one after the next: whatever is fired is not due again
+before the bench is over."""
+
+LEAD_SECONDS = 3
+"""From writing down when everything is due until then: for 100,000 rows it takes a second."""
 
 LEAST_FIRES = 15_000
 LEAST_RATIO = 15
@@ -92,8 +97,8 @@ async def _round(servers: Servers, connection: Connection, size: Size) -> dict[s
     """Everybody once, one after the other."""
     few = size.due // 10
     found = {"one scheduler, all": await _fire(servers, connection, size.due)}
-    found["APScheduler 3"] = await _peer(servers, connection, size.peer)
     found["two schedulers, all"] = await _fire(servers, connection, size.due, schedulers=2)
+    found["APScheduler 3"] = await _peer(servers, connection, size.peer)
     found["one scheduler, a tenth"] = await _fire(servers, connection, few)
     found["all distinct, first"], found["all distinct, again"] = await _fire_twice(servers, connection, size.distinct)
     return found
@@ -119,11 +124,15 @@ async def _fire_twice(servers: Servers, connection: Connection, due: int) -> tup
 
 
 async def _tick(connection: Connection, children: list[Child], due: int) -> Round:
-    """Makes everything due now, says go, and checks that it was done."""
-    await connection.execute("UPDATE schedule_states SET next_due = date_trunc('second', clock_timestamp())")
+    """Makes everything due at one instant, says go when it has come, and checks that it was done."""
     await settle(connection)
-    await connection.execute("UPDATE schedule_states SET next_due = date_trunc('second', clock_timestamp())")
-    began = await connection.fetchval("SELECT min(next_due) FROM schedule_states")
+    began = await connection.fetchval(
+        "SELECT date_trunc('second', clock_timestamp()) + make_interval(secs => $1)", LEAD_SECONDS
+    )
+    await connection.execute("UPDATE schedule_states SET next_due = $1", began)
+    left = await connection.fetchval("SELECT extract(epoch FROM $1::timestamptz - clock_timestamp())::float8", began)
+    assert left > 0, "writing down when everything is due took too long"
+    await asyncio.sleep(left)
     took: list[Took] = await asyncio.gather(*(child.go() for child in children))
     row = await connection.fetchrow(
         "SELECT count(*) AS runs, count(job_id) AS staged,"
@@ -147,7 +156,8 @@ async def _peer(servers: Servers, connection: Connection, jobs: int) -> Round:
 
 
 async def _load(servers: Servers, connection: Connection, due: int, *, distinct: bool) -> None:
-    """So many live schedules and nothing else: of every minute of a day, or each with an expression of its own."""
+    """So many live schedules and nothing else: of every minute of most of a day, or each with an expression of its
+    own."""
     await connection.execute("TRUNCATE runs, run_gaps, schedule_states, schedules, flow_versions, flows, jobs CASCADE")
     async with open_database(servers.settings, role="bench", size=1) as database:
         tenants = [await make_tenant(database, f"Company {number}") for number in range(COMPANIES)]
@@ -165,13 +175,13 @@ async def _load(servers: Servers, connection: Connection, due: int, *, distinct:
         " created_by_type, updated_by_type, deployed_at)"
         " SELECT company_id, id, 1, 'v1', 'v1', 'Deployed', '{}', sha256('x'), 'cli', 'cli', now() FROM flows"
     )
-    cron = "n % 60 || ' ' || n / 60 % 24 || ' * * *'"
-    if distinct:
-        cron = "n % 60 || ' ' || n / 60 % 24 || ' ' || 1 + n / 1440 % 28 || ' * ' || n / 40320 % 7"
+    time = f"n % 60 || ' ' || (extract(hour FROM now() AT TIME ZONE 'UTC')::integer + 2 + n / 60 % {HOURS}) % 24"
+    days = f"1 + n / 60 / {HOURS} % 28 || ' * ' || n / 60 / {HOURS} / 28 % 7" if distinct else "'* * *'"
     await connection.execute(
         "INSERT INTO schedules (company_id, flow_id, flow_version_id, cron_string, timezone, overlap_policy,"
         " catchup_window_seconds, paused, deployed_at, created_by_type, updated_by_type)"
-        f" SELECT v.company_id, v.flow_id, v.id, {cron}, 'UTC', 'allow', 600, false, now(), 'cli', 'cli'"
+        f" SELECT v.company_id, v.flow_id, v.id, {time} || ' ' || {days}, 'UTC', 'allow', 600, false, now(), 'cli',"
+        " 'cli'"
         " FROM (SELECT row_number() OVER (ORDER BY id) - 1 AS place, * FROM flow_versions) AS v"
         f" CROSS JOIN LATERAL (SELECT v.place * {PER_VERSION} + k AS n"
         f" FROM generate_series(0, {PER_VERSION} - 1) AS k) AS s"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from cli.admin_artifacts import artifact_key
+from cli.admin_metrics import metrics
 from cli.admin_people import oauth_client, signing_key, user
 from cli.demo_company import new_webhook_secret
 from cli.errors import StartError
@@ -256,6 +257,7 @@ admin.add_command(user)
 admin.add_command(oauth_client)
 admin.add_command(signing_key)
 admin.add_command(artifact_key)
+admin.add_command(metrics)
 
 
 def _opening() -> set[str]:

@@ -28,6 +28,7 @@ class Program(click.Group):
         "marketplace": "cli.marketplace",
         "runs": "cli.runs",
         "schedules": "cli.schedules",
+        "versions": "cli.versions",
     }
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -15,6 +15,7 @@ LOOK_SECONDS = 1.0
 """Between two looks while following."""
 
 MOST_LINES = 1_000
+"""How many of the newest runs are looked at: what is begun and ends further back is not shown."""
 
 
 @click.group()
@@ -27,18 +28,25 @@ def runs() -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on with those that are written from now on.")
 def tail(lines: int, follow: bool) -> None:
     """Show the newest runs of all companies, the latest at the end: what was due when, and what became of it."""
-    last = _show(0, lines)
+    known: dict[int, str] = {}
+    for row in _news(known)[-lines:]:
+        click.echo(_line(row))
     while follow:
         time.sleep(LOOK_SECONDS)
-        last = _show(last, MOST_LINES)
+        for row in _news(known):
+            click.echo(_line(row))
 
 
-def _show(after: int, limit: int) -> int:
-    """Prints what is newer than this run; returns the newest one's id."""
-    found = with_database(lambda database, _: list_recent_runs(database, after, limit))
-    for row in reversed(found):
-        click.echo(_line(row))
-    return int(found[0]["id"]) if found else after
+def _news(known: dict[int, str]) -> list[Record]:
+    """Runs that are new, or stand otherwise than is `known`, the newest last; known is then what was found.
+
+    All of the newest are looked at each time, since ids are taken in another order than runs are committed in.
+    """
+    found = with_database(lambda database, _: list_recent_runs(database, MOST_LINES))
+    news = [row for row in reversed(found) if known.get(row["id"]) != row["status"]]
+    known.clear()
+    known.update((row["id"], row["status"]) for row in found)
+    return news
 
 
 def _line(row: Record) -> str:

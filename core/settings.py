@@ -50,6 +50,13 @@ class Settings:
     seven days."""
     run_log_days: int
     """PENSTOCK_RUN_LOG_DAYS: how long what runners logged is kept, by whole days, 1 to 365."""
+    metric_5m_days: int
+    """PENSTOCK_METRIC_5M_DAYS: how long version metrics of five minutes are kept, 7 to 90 days; not less, because
+    what compares versions of the last week reads them."""
+    metric_hour_days: int
+    """PENSTOCK_METRIC_HOUR_DAYS: how long version metrics of hours are kept, 31 to 730 days."""
+    metric_day_days: int
+    """PENSTOCK_METRIC_DAY_DAYS: how long version metrics of days are kept, 90 to 3650 days."""
     mail_from: str
     """PENSTOCK_MAIL_FROM: the sender of every letter; its domain is used in Message-IDs."""
     mail_domains: tuple[str, ...]
@@ -86,6 +93,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         job_days=_integer(environment, "PENSTOCK_JOB_DAYS", 30, 2, 365),
         run_days=_integer(environment, "PENSTOCK_RUN_DAYS", 90, 14, 730),
         run_log_days=_integer(environment, "PENSTOCK_RUN_LOG_DAYS", 7, 1, 365),
+        metric_5m_days=_integer(environment, "PENSTOCK_METRIC_5M_DAYS", 14, 7, 90),
+        metric_hour_days=_integer(environment, "PENSTOCK_METRIC_HOUR_DAYS", 180, 31, 730),
+        metric_day_days=_integer(environment, "PENSTOCK_METRIC_DAY_DAYS", 1_095, 90, 3_650),
         mail_from=_address(environment, "PENSTOCK_MAIL_FROM", "penstock@localhost"),
         mail_domains=_words(environment.get("PENSTOCK_MAIL_DOMAINS", "")),
         mail_daily_cap=_integer(environment, "PENSTOCK_MAIL_DAILY_CAP", 500, 0, 1_000_000),

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from core.domain.custom_nodes import DEVELOP, CustomNode
+from core.domain.custom_nodes import CustomNode
 from core.domain.identifiers import hex_id
+from core.domain.versions import DEVELOP
 
 COMPATIBLE: dict[str | None, dict[str, bool]] = {
     None: {"cloud": True, "experience": True, "customNode": True},

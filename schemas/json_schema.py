@@ -22,6 +22,7 @@ from schemas.patchworks_lists import MOST_TEXT, Names, Several
 from schemas.reports import LINE, LINE_TEXT, METRIC, METRIC_NAME, Line, Metrics
 from schemas.schedules import CRON_PATTERN, CronString
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
+from schemas.tallies import Milliseconds
 
 HEX_ID = {"type": "string", "pattern": "^[0-9A-Fa-f]{24}$"}
 
@@ -86,7 +87,7 @@ _TRIGGER_FILTER = {
 
 
 def _metrics(_: Metrics) -> dict[str, Any]:
-    names = {"maxLength": METRIC_NAME.most}
+    names = {"minLength": METRIC_NAME.least, "maxLength": METRIC_NAME.most}
     numbers = json_schema(METRIC)
     return {"type": "object", "maxProperties": MOST_METRICS, "propertyNames": names, "additionalProperties": numbers}
 
@@ -96,6 +97,7 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Flag: lambda _: {"type": "boolean"},
     QueryFlag: lambda _: {"type": "boolean"},
     Count: lambda field: {"type": "integer", "minimum": field.least, "maximum": field.most},
+    Milliseconds: lambda field: {"type": "integer", "minimum": field.least, "maximum": field.most},
     Word: lambda field: {"type": "string", "enum": [*field.words]},
     Several: lambda field: {"type": "string", "maxLength": MOST_TEXT, "pattern": field.pattern},
     Names: _names,

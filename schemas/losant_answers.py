@@ -154,6 +154,46 @@ StorageEntries = keyed("flowStorageEntries")
 
 StorageUse = answer("flowStorageMetadata", {"memoryUsed": number(), "keysCount": number()})
 
+_TALLY: Fields = {
+    "time": dated(), "runCount": number(), "pathsCompleted": number(), "pathsFailed": number(), "wallTime": number()
+}  # fmt: skip
+
+_RunError = answer(
+    "flowError",
+    {
+        "time": dated(),
+        "flowVersion": fields.String(),
+        "error": fields.Nested(answer("flowErrorCause", {"name": fields.String(), "message": fields.String()})),
+    },
+    {"flowVersionId": HexId(), "nodeId": fields.String(), "nodeLabel": fields.String()},
+)
+
+
+def _narrowed() -> Fields:
+    """What is repeated of what was asked."""
+    return {"flowVersion": fields.String(), "flowVersionId": HexId(), "deviceId": HexId()}
+
+
+FlowStats = answer(
+    "flowStats",
+    {"start": dated(), "end": dated(), "resolution": number(least=1), "metrics": listed(answer("flowMetric", _TALLY))},
+    _narrowed(),
+)
+
+FlowErrors = answer(
+    "flowErrors",
+    {
+        "start": dated(),
+        "end": dated(),
+        "limit": number(least=1),
+        "sortDirection": one_of("asc", "desc", "ASC", "DESC"),
+        "errors": listed(_RunError),
+    },
+    _narrowed(),
+)
+
+FlowLogEntry = answer("flowLogEntry", {**_TALLY, "flowVersionId": fields.String(), "errors": listed(_RunError)})
+
 JobEnqueued = answer("jobEnqueuedResult", {"success": true(), "jobQueued": true(), "jobId": Text(least=21, most=21)})
 
 BulkDeleted = answer("bulkDeleteResponse", {"removed": number(), "failed": number()})

@@ -214,24 +214,43 @@ Refusal = answer(
     {"message": fields.String()},
     {"errors": fields.Dict(keys=fields.String(), values=fields.List(fields.String()))},
 )
+_RunnerSaid = answer(
+    "runnerSaid",
+    {
+        "status": one_of(*RunStatus),
+        "message": fields.String(allow_none=True),
+        "metrics": fields.Dict(keys=fields.String(), values=fields.Float()),
+    },
+)
+
+_LISTED_RUN = {
+    "id": number(least=1),
+    "flow_id": number(least=1),
+    "flow_version_id": number(least=1),
+    "schedule_id": fields.Integer(allow_none=True),
+    "scheduled_for": dated(),
+    "trigger": one_of(*Trigger),
+    "trigger_key": fields.String(allow_none=True),
+    "status": one_of(*RunStatus),
+    "reason": fields.String(allow_none=True),
+    "message": fields.String(allow_none=True),
+    "attempts": number(),
+    **_times("started_at", "finished_at"),
+    "duration_ms": fields.Integer(allow_none=True),
+    "lateness_ms": fields.Integer(allow_none=True),
+    "digest": fields.String(),
+    "retry_of": fields.Integer(allow_none=True),
+    "dst_merged": fields.Boolean(),
+}
+
+_ListedRun = answer("listedRun", _LISTED_RUN)
+
 _Run = answer(
     "run",
     {
-        "id": number(least=1),
-        "flow_id": number(least=1),
-        "flow_version_id": number(least=1),
-        "schedule_id": fields.Integer(allow_none=True),
-        "scheduled_for": dated(),
-        "trigger": one_of(*Trigger),
-        "status": one_of(*RunStatus),
-        "reason": fields.String(allow_none=True),
-        "message": fields.String(allow_none=True),
-        "attempts": number(),
-        **_times("started_at", "finished_at"),
-        "duration_ms": fields.Integer(allow_none=True),
-        "lateness_ms": fields.Integer(allow_none=True),
-        "digest": fields.String(),
-        "retry_of": fields.Integer(allow_none=True),
+        **_LISTED_RUN,
+        "result": fields.Nested(_RunnerSaid, allow_none=True),
+        "late_result": fields.Nested(_RunnerSaid, allow_none=True),
     },
 )
 
@@ -250,7 +269,7 @@ _LogLine = answer(
 Run = data_of("runDocument", _Run)
 RunLogs = page_of("runLogs", _LogLine)
 
-Runs = page_of("runs", _Run)
+Runs = page_of("runs", _ListedRun)
 
 _Gap = answer(
     "gap",

@@ -8,6 +8,7 @@ from marshmallow import fields
 
 from core.domain.flow_classes import FLOW_CLASSES
 from core.domain.flows import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from core.domain.metrics import Interval, MetricType
 from core.domain.schedules import CalendarWarning
 from core.domain.stored_schedules import OverlapPolicy
 from core.domain.versions import VersionStatus
@@ -150,4 +151,16 @@ Told = answer("told", {"message": fields.String()})
 Schedule = data_of("scheduleDocument", _Schedule)
 Schedules = page_of("schedules", _Schedule)
 ScheduleDeleted = answer("scheduleDeleted", {"message": fields.String()})
+_Metric = answer(
+    "versionMetric",
+    {
+        "flow_version_id": number(least=1),
+        "type": one_of(*MetricType),
+        "key": fields.String(),
+        "interval": one_of(*Interval),
+        "period_start": dated(),
+        "value": fields.Float(),
+    },
+)
+Metrics = page_of("versionMetrics", _Metric)
 SchedulePreview = answer("schedulePreview", {"data": listed(_DueInstant), "meta": fields.Nested(_CalendarMeta)})

@@ -14,16 +14,20 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, pre_load
 
+from core.domain.distributions import Stat
 from core.domain.documents import member_path
 from core.domain.errors import NotAllowed
 from core.domain.flow_classes import FLOW_CLASSES
 from core.domain.identifiers import LARGEST_ID, parse_integer_id
+from core.domain.metrics import OTHER, RUN_KEYS, Interval, MetricType
 from core.domain.runs import STATUS_NUMBERS, RunStatus, Trigger
 from core.domain.versions import MOST_NAME, VersionStatus
 from schemas.fields import Count, Query
+from schemas.filters import Bound
 from schemas.jobs import PageQuery
 from schemas.moments import EARLIEST, PATTERN, Moment, parse_moment
 from schemas.patchworks import FLOW_FIELDS, VERSION_FIELDS
+from schemas.reports import MOST_METRIC_NAME
 from schemas.schedules import ENTRIES, MOST_ENTRIES
 
 MOST_VALUES = 100
@@ -262,6 +266,36 @@ class RunsQuery(ThingQuery, PageQuery):
     filter_trigger = _words("trigger", *Trigger)
     filter_started_after = _several(_moment, _MOMENT, "started_after")
     filter_started_before = _several(_moment, _MOMENT, "started_before")
+
+
+METRIC_SORTS = ("period_start", "flow_version_id", "type", "key", "interval")
+
+METRIC_KEYS = (*RUN_KEYS, *Stat, OTHER)
+"""The keys there are, without those that begin with a runner's own name for what it measured."""
+
+_STATS = "|".join(Stat)
+_OWN_KEY = re.compile(rf".{{1,{MOST_METRIC_NAME}}}:(?:{_STATS})", re.DOTALL)
+
+
+def _metric_key(text: str) -> str:
+    if text not in METRIC_KEYS and _OWN_KEY.fullmatch(text) is None:
+        raise ValidationError(
+            f"must be one or more of {', '.join(METRIC_KEYS)}, or a runner's own name with one of"
+            f" {', '.join(f':{stat}' for stat in Stat)} behind it"
+        )
+    return text
+
+
+class MetricsQuery(ThingQuery, PageQuery):
+    """`since` is the first instant wanted, `until` the first that is not."""
+
+    sort = Names("sort", METRIC_SORTS, signs="-")
+    filter_interval = _words("interval", *Interval)
+    filter_type = _words("type", *MetricType)
+    filter_key = _several(_metric_key, rf"{'|'.join(METRIC_KEYS)}|[^,]{{1,{MOST_METRIC_NAME}}}:(?:{_STATS})", "key")
+    filter_version = _ids("version")
+    since = Bound(data_key="filter[from]")
+    until = Bound(data_key="filter[to]")
 
 
 class CalendarQuery(Query):

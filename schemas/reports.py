@@ -31,7 +31,7 @@ _FARTHEST = 10**15
 
 
 METRIC = Number(least=-_FARTHEST, most=_FARTHEST)
-METRIC_NAME = Text(most=MOST_METRIC_NAME)
+METRIC_NAME = Text(least=1, most=MOST_METRIC_NAME)
 
 LINE_TEXT = Text(most=MOST_LOG_CHARACTERS)
 LINE = Record(

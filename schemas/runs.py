@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
 from core.domain.runs import Run
 from schemas.fields import Anything, Body, microseconds
 
@@ -15,8 +17,14 @@ class StartPost(Body):
     payload = Anything(allow_none=True)
 
 
+def render_whole_run(run: Run) -> dict[str, Any]:
+    """`data` of one run, with what its runner said."""
+    said = {"result": run.result, "late_result": run.late_result}
+    return render_run(run) | {name: text and orjson.loads(text) for name, text in said.items()}
+
+
 def render_run(run: Run) -> dict[str, Any]:
-    """`data` of a run."""
+    """A run in a list."""
     return {
         "id": run.id,
         "flow_id": run.flow_id,
@@ -24,6 +32,7 @@ def render_run(run: Run) -> dict[str, Any]:
         "schedule_id": run.schedule_id,
         "scheduled_for": microseconds(run.scheduled_for),
         "trigger": run.trigger,
+        "trigger_key": run.trigger_key,
         "status": run.status,
         "reason": run.reason,
         "message": run.message,
@@ -34,6 +43,7 @@ def render_run(run: Run) -> dict[str, Any]:
         "lateness_ms": milliseconds(run.lateness),
         "digest": run.digest.hex(),
         "retry_of": run.retry_of,
+        "dst_merged": run.dst_merged,
     }
 
 

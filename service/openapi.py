@@ -219,6 +219,8 @@ def _responses(route: Route) -> dict[str, Json]:
     told = route.told
     shapes = {route.success: (told.shape,) if told.shape else (), **told.also}
     found = {status: _answer(status, among) for status, among in shapes.items()}
+    if told.many:
+        found[route.success]["content"] = {"application/json": {"schema": {"type": "array", "items": told.shape}}}
     if told.stream:
         found[route.success].setdefault("content", {})[told.stream] = {"schema": TEXT}
     if told.gives:

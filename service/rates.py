@@ -161,13 +161,13 @@ async def show_standing(request: web.BaseRequest, response: web.StreamResponse) 
 
 
 @asynccontextmanager
-async def open_rates(redis_url: str) -> AsyncIterator[Rates]:
+async def open_rates(redis_url: str, answer_seconds: float = ANSWER_SECONDS) -> AsyncIterator[Rates]:
     pool = BlockingConnectionPool.from_url(
         redis_url,
         max_connections=1,
-        timeout=ANSWER_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
-        socket_connect_timeout=ANSWER_SECONDS,
+        timeout=answer_seconds,
+        socket_timeout=answer_seconds,
+        socket_connect_timeout=answer_seconds,
     )
     redis = Redis.from_pool(pool)
     try:

@@ -18,8 +18,10 @@ from schemas import losant as shapes
 from schemas import marketplace as marketplace_shapes
 from schemas import patchworks as patchworks_shapes
 from schemas import schedules as schedule_shapes
+from schemas import tallies as tally_shapes
 from schemas.audit import AuditEventsQuery
 from schemas.companies import CompanyPut
+from schemas.comparisons import ComparisonQuery
 from schemas.fields import Query
 from schemas.reports import ReportPost
 from schemas.runs import StartPost
@@ -27,6 +29,7 @@ from service.calls import Answer, Call, Stream
 from service.dialects.losant import envelope as losant_envelope
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import runs as losant_runs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import envelope as oauth_envelope
@@ -34,11 +37,13 @@ from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import envelope as patchworks_envelope
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import metrics as patchworks_metrics
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
+from service.native import comparisons as native_comparisons
 from service.native import jobs as native_jobs
 from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
@@ -145,8 +150,9 @@ def _writes(scope: str) -> Need:
 
 
 _A = "/applications/{applicationId}"
-_V = _A + "/flows/{flowId}/versions"
-_S = _A + "/flows/{flowId}/storage"
+_W = _A + "/flows/{flowId}"
+_V = _W + "/versions"
+_S = _W + "/storage"
 _F = "/api/v1/flows/{flow}"
 _R = "/api/v1/flow-runs/{run}"
 _STARTS = _writes("flow.pressVirtualButton")  # Losant's one way of starting a flow by hand
@@ -208,6 +214,30 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "DELETE", f"{_V}/{{flowVersionId}}", losant_versions.delete_version, _L, _writes("flowVersion.delete"), 200
+    ),
+    Route(
+        "GET", f"{_W}/stats", losant_runs.read_flow_stats, _L, _reads("flow.stats"), 200, tally_shapes.FlowStatsQuery
+    ),
+    Route(
+        "GET", f"{_W}/errors", losant_runs.list_flow_errors, _L, _reads("flow.errors"), 200,
+        tally_shapes.FlowErrorsQuery,
+    ),
+    Route("GET", f"{_W}/logs", losant_runs.list_flow_log, _L, _reads("flow.log"), 200, tally_shapes.LogQuery),
+    Route(
+        "POST", f"{_W}/virtualButton", losant_runs.press_button, _L, _STARTS, 200,
+        body=tally_shapes.VirtualButtonPress,
+    ),
+    Route(
+        "GET", f"{_V}/{{flowVersionId}}/stats", losant_runs.read_version_stats, _L, _reads("flowVersion.stats"), 200,
+        tally_shapes.VersionStatsQuery,
+    ),
+    Route(
+        "GET", f"{_V}/{{flowVersionId}}/errors", losant_runs.list_version_errors, _L, _reads("flowVersion.errors"),
+        200, tally_shapes.VersionErrorsQuery,
+    ),
+    Route(
+        "GET", f"{_V}/{{flowVersionId}}/logs", losant_runs.list_version_log, _L, _reads("flowVersion.log"), 200,
+        tally_shapes.LogQuery,
     ),
     Route(
         "GET", f"{_A}/jobLogs", losant_jobs.list_job_logs, _L, _reads("applicationJobLogs.get"), 200,
@@ -313,6 +343,10 @@ ROUTES: tuple[Route, ...] = (
         role=Role.MANAGER,
     ),
     Route(
+        "GET", f"{_F}/version-metrics", patchworks_metrics.list_metrics, _P, _reads("flowVersion.stats"), 200,
+        patchworks_lists.MetricsQuery, role=Role.READ_ONLY,
+    ),
+    Route(
         "GET", "/api/v1/flow-runs", native_ledger.list_runs, _N, _reads("flow.log"), 200, patchworks_lists.RunsQuery,
         role=Role.READ_ONLY,
     ),
@@ -365,6 +399,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{_F}/versions/{{version}}/export", native_transfers.export_version, _N, _reads("flowVersion.get"), 200,
         role=Role.READ_ONLY,
+    ),
+    Route(
+        "GET", f"{_F}/versions/{{a}}/compare/{{b}}", native_comparisons.compare_versions, _N, _reads("flowVersion.get"),
+        200, ComparisonQuery, role=Role.READ_ONLY,
     ),
     # What is brought in makes a flow with its content, as Losant's flows.post does.
     Route(

@@ -25,20 +25,30 @@ from core.domain.errors import (
     UnsupportedGrant,
     VersionProtected,
 )
-from schemas import login_answers, losant_answers, marketplace_answers, native_answers, patchworks_answers
+from schemas import (
+    comparison_answers,
+    login_answers,
+    losant_answers,
+    marketplace_answers,
+    native_answers,
+    patchworks_answers,
+)
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import runs as losant_runs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import metrics as patchworks_metrics
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
+from service.native import comparisons as native_comparisons
 from service.native import jobs as native_jobs
 from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
@@ -68,6 +78,8 @@ class Told:
     reads: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     refuses: tuple[type[PenstockError], ...] = ()
+    many: bool = False
+    """Whether the answer is a list of the shape."""
 
 
 _TAG, _GUARD = ("ETag",), ("If-Match",)
@@ -113,6 +125,19 @@ TOLD: dict[RouteHandler, Told] = {
     losant_versions.delete_version: Told(
         "Deletes a version", losant_answers.Success, reads=_GUARD, refuses=(VersionProtected,)
     ),
+    losant_runs.read_flow_stats: Told("Counts the runs of a flow by interval", losant_answers.FlowStats),
+    losant_runs.list_flow_errors: Told("Lists what went wrong in runs of a flow", losant_answers.FlowErrors),
+    losant_runs.list_flow_log: Told("Lists the last runs of a flow", losant_answers.FlowLogEntry, many=True),
+    losant_runs.press_button: Told(
+        "Presses a virtual button, which starts a run",
+        losant_answers.Success,
+        reads=_KEY,
+        gives=_BEGUN,
+        refuses=(Conflict,),
+    ),
+    losant_runs.read_version_stats: Told("Counts the runs of a version by interval", losant_answers.FlowStats),
+    losant_runs.list_version_errors: Told("Lists what went wrong in runs of a version", losant_answers.FlowErrors),
+    losant_runs.list_version_log: Told("Lists the last runs of a version", losant_answers.FlowLogEntry, many=True),
     losant_jobs.list_job_logs: Told("Lists the deletions of an application", losant_answers.JobLogs),
     losant_jobs.read_job_log: Told("Reads one entry of the job log", losant_answers.JobLog, refuses=(Gone,)),
     native_jobs.list_jobs: Told("Lists jobs, the newest first", native_answers.Jobs, refuses=(NotAllowed,)),
@@ -165,6 +190,9 @@ TOLD: dict[RouteHandler, Told] = {
     ),
     patchworks_schedules.preview_schedule: Told(
         "Shows when something with these rules would be due", patchworks_answers.SchedulePreview
+    ),
+    patchworks_metrics.list_metrics: Told(
+        "Lists numbers of the runs of a flow's versions", patchworks_answers.Metrics, refuses=(NotAllowed, Invalid)
     ),
     patchworks_flows.list_flows: Told("Lists the flows of a company", patchworks_answers.Flows, refuses=(NotAllowed,)),
     patchworks_flows.create_flow: Told("Creates a flow", patchworks_answers.Flow, gives=_TAG),
@@ -241,6 +269,9 @@ TOLD: dict[RouteHandler, Told] = {
         marketplace_answers.Artifact,
         gives=("Content-Disposition",),
         refuses=(Invalid,),
+    ),
+    native_comparisons.compare_versions: Told(
+        "Shows what differs in two versions, and in how they ran", comparison_answers.Comparison, refuses=(NotAllowed,)
     ),
     native_transfers.import_flow: Told(
         "Makes a disabled flow with a Draft out of a signed file", patchworks_answers.Flow, gives=_TAG

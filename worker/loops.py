@@ -23,6 +23,7 @@ from worker.pruner import Pruner
 from worker.relay import BATCH as RELAYED_AT_ONCE
 from worker.relay import Relay
 from worker.rescuer import Rescuer
+from worker.roller import Roller
 from worker.scheduler import Scheduler
 from worker.sweeper import Sweeper
 from worker.timekeeper import BATCH as KEPT_AT_ONCE
@@ -41,6 +42,10 @@ KEEP_SECONDS = 0.5
 """Between two looks for runs whose time has come, where none is said to come sooner: the shortest wait between two
 tries of a run is as long, so it is always seen in time."""
 
+ROLL_SECONDS = 2.0
+"""Between two looks for runs that ended, and so how far metrics are behind while nothing is held up. What ends in
+between is added to each row at once, so looking more often would only write the same rows more often."""
+
 PRUNE_SECONDS = 60.0
 SHORTEST_SECONDS = 0.02
 """The shortest pause, for an instant that comes between looking for what is due and asking when the next one is."""
@@ -55,7 +60,7 @@ SWEEP_SECONDS = 10.0
 TROUBLE_SECONDS = 1.0
 """Pause after Redis or PostgreSQL could not be reached."""
 
-LOOPS = ("relay", "rescuer", "deployer", "scheduler", "timekeeper", "sweeper", "pruner")
+LOOPS = ("relay", "rescuer", "deployer", "scheduler", "timekeeper", "sweeper", "roller", "pruner")
 
 _AWAY = (RedisError, *UNREACHABLE, Unavailable)
 _log = structlog.get_logger()
@@ -139,6 +144,15 @@ async def run_sweeper(sweeper: Sweeper) -> None:
     await _repeat("sweeper", once, _sleep)
 
 
+async def run_roller(roller: Roller) -> None:
+    """Rolls ended runs up for ever, without a pause while there are more than one transaction takes."""
+
+    async def once() -> float:
+        return 0.0 if (await roller.run_once()).full else ROLL_SECONDS
+
+    await _repeat("roller", once, _sleep)
+
+
 async def run_pruner(pruner: Pruner) -> None:
     """Prunes for ever, without a pause while there is anything to end."""
 
@@ -157,7 +171,7 @@ async def serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     terms = Terms.of(settings)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=6))
+        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=7))
         redis, listener = connect(settings.redis_url), connect_listener(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(listener.aclose)
@@ -169,6 +183,7 @@ async def serve(settings: Settings) -> int:
             asyncio.create_task(run_scheduler(Scheduler(database), wakeup)),
             asyncio.create_task(run_timekeeper(Timekeeper(database), wakeup)),
             asyncio.create_task(run_sweeper(Sweeper(database))),
+            asyncio.create_task(run_roller(Roller(database))),
             asyncio.create_task(run_pruner(Pruner.of(database, settings))),
             asyncio.create_task(hint_from_redis(wakeup, listener, STAGED_CHANNEL)),
             asyncio.create_task(hint_from_postgres(wakeup, direct_url, NOTIFY_CHANNEL)),

@@ -80,6 +80,7 @@ def message(run: Outgoing) -> bytes:
         "schedule_id": run.schedule_id,
         "scheduled_for": microseconds(run.scheduled_for),
         "trigger": run.trigger,
+        "trigger_key": run.trigger_key,
         "attempt": run.attempt,
         "payload": _payload(run),
         "body": orjson.Fragment(run.body),
@@ -117,7 +118,8 @@ async def _conclude(run: Outgoing, answer: Answer) -> Ended:
     try:
         report = await computed(len(answer.body), lambda: read_answer(answer.body))
     except Invalid as refusal:
-        return _unreadable(run, f"is no report: {refusal}")
+        # A name in the answer may have what PostgreSQL has no text with.
+        return _unreadable(run, f"is no report: {refusal}".replace("\0", "\\0"))
     return ended_as(run, report)
 
 

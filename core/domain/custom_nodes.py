@@ -12,8 +12,6 @@ from dataclasses import dataclass
 EXECUTE_TYPE = "CustomNodeExecuteNode"
 """The type of a node that runs a custom node."""
 
-DEVELOP, DEFAULT = "develop", "default"
-
 MOST_CUSTOM_NODES = 1_000
 """Custom nodes in one answer. Nobody picks from a longer palette; each can carry an icon of 32 kB."""
 

@@ -151,6 +151,7 @@ class Candidate:
     age_seconds: float
     runner_url: str | None
     run_timeout_seconds: int
+    trigger_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,7 @@ class Outgoing:
     run_timeout_seconds: int
     body: str
     """The content of the version as JSON text."""
+    trigger_key: str | None = None
     probes: bool = False
     """Whether it is the one run that looks whether a runner is back."""
 

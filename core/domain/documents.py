@@ -115,12 +115,27 @@ def member_path(path: str, key: str) -> str:
 
 
 def canonical_digest(value: Json) -> bytes:
-    """SHA-256 of the value's sorted compact JSON with exact integers."""
+    """SHA-256 of the value's canonical text."""
+    return hashlib.sha256(canonical_text(value)).digest()
+
+
+def canonical_text(value: Json) -> bytes:
+    """Sorted compact JSON with exact integers: the same for two values if and only if they are the same JSON, for which
+    Python's `==` will not do, as it takes 1, 1.0 and true for one."""
+    return _written(value, orjson.OPT_SORT_KEYS)
+
+
+def written(value: Json) -> bytes:
+    """Compact JSON of whatever a body can hold, in its own order."""
+    return _written(value, 0)
+
+
+def _written(value: Json, option: int) -> bytes:
     try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=option)
     except orjson.JSONEncodeError:  # it has no integers of over 64 bits
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    return hashlib.sha256(text).digest()
+        text = json.dumps(value, sort_keys=bool(option), separators=(",", ":"), ensure_ascii=False)
+        return text.encode()
 
 
 def _decode(raw: bytes) -> str:

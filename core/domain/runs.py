@@ -13,8 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from core.domain.errors import TooLarge
+
 MOST_PAYLOAD_BYTES = 1024 * 1024
 """Of a start by hand: it is stored with the run, and sent with every try."""
+
+
+def check_payload(content: bytes) -> None:
+    """Raises TooLarge."""
+    if len(content) > MOST_PAYLOAD_BYTES:
+        raise TooLarge(f"The payload is larger than {MOST_PAYLOAD_BYTES // 1024} kB.")
+
 
 JSON_TYPE = "application/json"
 """Of a payload that is passed on as JSON; any other is passed on as a text."""
@@ -62,6 +71,8 @@ class Trigger(StrEnum):
     TIMER = "timer"
     """A timer trigger in the content of the deployed version."""
     MANUAL = "manual"
+    VIRTUAL_BUTTON = "virtual_button"
+    """A virtual button of the content, pressed over Losant's API."""
     RETRY = "retry"
     REPAIR = "repair"
     """A due instant that had been missed."""
@@ -94,8 +105,9 @@ GAP_REASONS = (Reason.MISSED, Reason.PAUSED, Reason.DISABLED, Reason.FIRING_PAUS
 class Run:
     """The record of a run. Times are aware and in UTC.
 
-    `version_*` and `digest` are as they were when the run was claimed. `message_key` names what dispatch sends where
-    no due instant does.
+    `version_*` and `digest` are as they were when the run was claimed. `trigger_key` is of the timer or the button.
+    `message_key` names what dispatch sends where no due instant does. `result` is the JSON text of what its runner
+    said, `late_result` of what it said after the end; a page of runs comes without them.
     """
 
     id: int
@@ -122,6 +134,8 @@ class Run:
     finished_at: datetime | None
     message_key: str | None
     retry_of: int | None
+    result: str | None = None
+    late_result: str | None = None
 
     @property
     def lateness(self) -> timedelta | None:

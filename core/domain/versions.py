@@ -12,8 +12,10 @@ from core.domain.errors import Invalid
 from core.domain.flow_classes import Outline
 from core.domain.identifiers import is_hex_id
 
-RESERVED_NAMES = frozenset({"develop", "default"})
-"""Losant's words for the draft and for the deployed version."""
+DEVELOP, DEFAULT = "develop", "default"
+"""What a flow's own content, which is no version, and its deployed version go by in Losant's words."""
+
+RESERVED_NAMES = frozenset({DEVELOP, DEFAULT})
 
 MOST_NAME = 255
 MOST_NOTES = 32_767

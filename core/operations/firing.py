@@ -23,7 +23,7 @@ from core.domain.runs import DISPATCH_BATCH, RunStatus
 from core.store import audit_events, firing_pauses, run_gaps, runs, schedule_states, schedules, timers
 from core.store.database import Connection, Database
 from core.store.runs import DueRun
-from core.store.schedule_states import Due
+from core.store.schedule_states import Due, Wanted
 
 CLAIM = 2_000
 """Schedules of one claim: 50 to 100 ms of work, so that an edit that waits for one of them hardly notices."""
@@ -34,6 +34,11 @@ BEHIND_CLAIM = 200
 CURRENT = timedelta(seconds=60)
 """Younger instants are claimed before all others: whoever is in time does not wait for what is late anyway."""
 
+SET_BACK = timedelta(days=1)
+"""The furthest that a clock is set back without having been plainly wrong: what flows have accounts of in that time is
+not due again. Further ahead, it must not keep a flow from firing."""
+
+_TICK = timedelta(microseconds=1)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 ReadClock = Callable[[Connection], Awaitable[datetime]]
@@ -95,10 +100,12 @@ async def pause_firing(principal: Principal, database: Database, reason: str | N
     """
 
     async def work(connection: Connection) -> datetime | None:
-        since = await firing_pauses.begin(connection, reason)
-        if since is not None:
-            details = {"reason": reason}
-            await audit_events.record(connection, principal, "firing.pause", ("installation", 0), details=details)
+        begun = await firing_pauses.begin(connection, reason)
+        if begun is None:
+            return None
+        pause_id, since = begun
+        subject, details = ("firing_pause", pause_id), {"reason": reason}
+        await audit_events.record(connection, principal, "firing.pause", subject, details=details)
         return since
 
     return await database.transaction(work)
@@ -108,10 +115,12 @@ async def resume_firing(principal: Principal, database: Database) -> datetime | 
     """Lets everything fire again from now on; since when nothing had been fired, or None if it was not stopped."""
 
     async def work(connection: Connection) -> datetime | None:
-        since = await firing_pauses.end(connection)
-        if since is not None:
-            details = {"since": since.isoformat()}
-            await audit_events.record(connection, principal, "firing.resume", ("installation", 0), details=details)
+        ended = await firing_pauses.end(connection)
+        if ended is None:
+            return None
+        pause_id, since = ended
+        subject, details = ("firing_pause", pause_id), {"since": since.isoformat()}
+        await audit_events.record(connection, principal, "firing.resume", subject, details=details)
         return since
 
     return await database.transaction(work)
@@ -283,11 +292,23 @@ async def accounted(
 async def renew(
     connection: Connection, company_id: int, flow_id: int, settled: Settled, firing: Firing = USUAL
 ) -> None:
-    """Makes live what is to be live after the change, and silent what is not: instants later than `settled` count."""
+    """Makes live what is to be live after the change, and silent what is not: instants later than `settled` count.
+
+    A clock that was set back shows again what the flow has been through: that does not count a second time, unless it
+    had been further ahead than SET_BACK.
+    """
     wanted = await schedule_states.list_wanted(connection, company_id, flow_id)
     if gone := settled.live - {one.schedule_id for one in wanted}:
         await schedule_states.silence(connection, sorted(gone))
     if wanted:
         now = settled.at or await firing.read_clock(connection)
-        first = [(one, one.dues.following(max(now, one.deployed_at or now))) for one in wanted]
-        await schedule_states.enliven(connection, company_id, flow_id, first, now)
+        passed = await schedule_states.read_passed(connection, company_id, flow_id, now, now + SET_BACK) or now
+        first = [(one, one.dues.following(_counting_from(one, settled, now, passed))) for one in wanted]
+        await schedule_states.enliven(connection, company_id, flow_id, first, passed)
+
+
+def _counting_from(one: Wanted, settled: Settled, now: datetime, passed: datetime) -> datetime:
+    """What the flow has been through is no more due; what of it still has no account, of one that stays live, is."""
+    if one.schedule_id in settled.live and one.next_due is not None:
+        passed = min(passed, one.next_due - _TICK)
+    return max(now, passed, one.deployed_at or now)

@@ -146,7 +146,7 @@ async def _begin(connection: Connection, firing: Firing, schedule: StoredSchedul
     await schedule_states.count_ended(connection, [(schedule.id, -len(waiting), len(waiting))])
 
 
-async def list_recent_runs(database: Database, after: int, limit: int) -> list[Record]:
-    """The newest runs of all companies whose id is greater, the newest first, for the command line."""
+async def list_recent_runs(database: Database, limit: int) -> list[Record]:
+    """The newest runs of all companies, the newest first, for the command line."""
     async with database.connection() as connection:
-        return await run_lists.list_recent(connection, after, limit)
+        return await run_lists.list_recent(connection, limit)

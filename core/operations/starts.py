@@ -5,15 +5,17 @@ Each function is one transaction. Ending a run goes through the one function tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from core.domain.access import Principal
 from core.domain.dispatch import Cause, KeptLine, Report
-from core.domain.errors import Conflict, IdempotencyMismatch, NotFound
+from core.domain.errors import Conflict, IdempotencyMismatch, Invalid, NotFound
+from core.domain.identifiers import parse_hex_id
 from core.domain.jobs import JobKind
 from core.domain.runs import Run, RunStatus, Trigger
+from core.domain.versions import DEFAULT, DEVELOP, VersionStatus
 from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.operations.endings import Ending, end_runs
 from core.operations.flows import FLOW_UNKNOWN
@@ -38,6 +40,28 @@ class Start:
     payload: Payload | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Which button of a flow is pressed. `version` is a name, 24 digits of an id, `develop`, or None for the deployed
+    one."""
+
+    flow_id: int
+    button: str
+    version: str | None = None
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A start of a flow, whichever version it is to be."""
+
+    flow_id: int
+    trigger: Trigger
+    trigger_key: str | None
+    payload: Payload | None
+    retry_of: int | None = None
+
+
 async def start_run(
     principal: Principal, database: Database, start: Start, *, new_id: Callable[[], str], key: Key | None = None
 ) -> Run:
@@ -46,21 +70,44 @@ async def start_run(
     Raises NotFound for the flow and the version, Conflict where none is named and none deployed, IdempotencyMismatch.
     """
 
-    async def work(connection: Connection) -> Run:
-        if key is not None and (taken := await idempotency_keys.take(connection, key, IDEMPOTENCY_WINDOW)):
-            return await _repeat(connection, principal, key, taken[0])
-        flow_id = start.flow_id
-        if not await flows.is_visible(connection, principal.company_id, flow_id, principal.application_id):
-            raise NotFound(FLOW_UNKNOWN)
-        version = await starts.find_startable(connection, principal.company_id, flow_id, start.version_id)
+    async def find(connection: Connection) -> Startable:
+        version = await starts.find_startable(connection, principal.company_id, start.flow_id, start.version_id)
         if version is None:
             raise Conflict(NOT_DEPLOYED) if start.version_id is None else NotFound(VERSION_UNKNOWN)
-        made = await _insert(connection, principal, flow_id, version, Trigger.MANUAL, start.payload, None, new_id)
-        if key is not None:
-            await starts.bind(connection, key, made.id)
-        return made
+        return version
 
-    return await database.transaction(work)
+    asked = _Asked(start.flow_id, Trigger.MANUAL, None, start.payload)
+    return await _start(principal, database, asked, find, new_id, key)
+
+
+async def press_button(
+    principal: Principal, database: Database, press: Press, *, new_id: Callable[[], str], key: Key | None = None
+) -> Run:
+    """A start by hand that names a virtual button of the content, and may name the version as Losant does.
+
+    Raises what `start_run` does, and Invalid where the version has no such button.
+    """
+
+    async def find(connection: Connection) -> Startable:
+        named = None if press.version == DEFAULT else press.version
+        status = VersionStatus.DEPLOYED if named is None else VersionStatus.DRAFT if named == DEVELOP else None
+        found = await starts.find_button(
+            connection,
+            principal.company_id,
+            press.flow_id,
+            version_id=None if named is None else parse_hex_id(named),
+            name=named,
+            status=status,
+            key=press.button,
+        )
+        if found is None and named != DEVELOP:
+            raise Conflict(NOT_DEPLOYED) if named is None else NotFound(VERSION_UNKNOWN)
+        if found is None or not found[1]:
+            raise Invalid("is no virtual button of this version", "key")
+        return found[0]
+
+    asked = _Asked(press.flow_id, Trigger.VIRTUAL_BUTTON, press.button, press.payload)
+    return await _start(principal, database, asked, find, new_id, key)
 
 
 async def retry_run(
@@ -83,7 +130,8 @@ async def retry_run(
         version = await starts.find_startable(connection, principal.company_id, old.flow_id, old.flow_version_id)
         if version is None:
             raise Conflict("The version of this run has been deleted.")
-        made = await _insert(connection, principal, old.flow_id, version, Trigger.RETRY, payload, old.id, new_id)
+        asked = _Asked(old.flow_id, Trigger.RETRY, old.trigger_key, payload, old.id)
+        made = await _insert(connection, principal, asked, version, new_id)
         if key is not None:
             await starts.bind(connection, key, made.id)
         return made
@@ -161,29 +209,44 @@ async def find_stopped(database: Database, company_id: int, run_id: int, schedul
         return await starts.find_stopped(connection, company_id, run_id, scheduled_for)
 
 
-async def _insert(
-    connection: Connection,
+async def _start(
     principal: Principal,
-    flow_id: int,
-    version: Startable,
-    trigger: Trigger,
-    payload: Payload | None,
-    retry_of: int | None,
+    database: Database,
+    asked: _Asked,
+    find: Callable[[Connection], Awaitable[Startable]],
     new_id: Callable[[], str],
+    key: Key | None,
+) -> Run:
+    async def work(connection: Connection) -> Run:
+        if key is not None and (taken := await idempotency_keys.take(connection, key, IDEMPOTENCY_WINDOW)):
+            return await _repeat(connection, principal, key, taken[0])
+        if not await flows.is_visible(connection, principal.company_id, asked.flow_id, principal.application_id):
+            raise NotFound(FLOW_UNKNOWN)
+        made = await _insert(connection, principal, asked, await find(connection), new_id)
+        if key is not None:
+            await starts.bind(connection, key, made.id)
+        return made
+
+    return await database.transaction(work)
+
+
+async def _insert(
+    connection: Connection, principal: Principal, asked: _Asked, version: Startable, new_id: Callable[[], str]
 ) -> Run:
     run_id = await starts.insert(
         connection,
         principal,
-        flow_id,
+        asked.flow_id,
         version,
-        trigger,
-        payload,
-        retry_of=retry_of,
+        asked.trigger,
+        asked.trigger_key,
+        asked.payload,
+        retry_of=asked.retry_of,
         message_key=new_id(),
         public_id=new_id(),
     )
-    details = {"flow": flow_id, "version": version.id, "retry_of": retry_of}
-    await audit_events.record(connection, principal, f"run.{trigger}", ("run", run_id), details=details)
+    details = {"flow": asked.flow_id, "version": version.id, "retry_of": asked.retry_of}
+    await audit_events.record(connection, principal, f"run.{asked.trigger}", ("run", run_id), details=details)
     return (await _read(connection, principal, run_id))[0]
 
 

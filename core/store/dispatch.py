@@ -52,6 +52,8 @@ class Batch:
 
 async def find_sendable(connection: Connection, batch: Batch, flying: Collection[int]) -> list[Candidate]:
     """What is left of a batch beyond the runs that are under way."""
+    if set(batch.run_ids) <= set(flying):
+        return []
     rows = await connection.fetch(
         _FIND_SENDABLE,
         batch.company_id,
@@ -93,6 +95,7 @@ async def begin_tries(
             revision=candidate.version_revision,
             digest=candidate.digest,
             trigger=candidate.trigger,
+            trigger_key=candidate.trigger_key,
             attempt=begun[candidate.id]["attempts"],
             created_at=candidate.created_at,
             began_at=begun[candidate.id]["began_at"],
@@ -131,6 +134,8 @@ async def put_off(connection: Connection, batch: Batch, waits: Sequence[PutOff])
             [wait.reason for wait in waits],
             [wait.message for wait in waits],
             batch.job_id,
+            batch.first_at,
+            batch.last_at,
         )
 
 
@@ -145,6 +150,8 @@ async def mark_started(connection: Connection, batch: Batch, accepted: Sequence[
             [run.began_at for run in accepted],
             [float(run.run_timeout_seconds) for run in accepted],
             batch.job_id,
+            batch.first_at,
+            batch.last_at,
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import asyncpg
+
 from core.domain.accounting import Pause
 from core.store.database import Connection
 from core.store.queries import query
@@ -19,18 +21,20 @@ async def list_since(connection: Connection, moment: datetime) -> list[Pause]:
     return [Pause(row["began_at"], row["ended_at"]) for row in await connection.fetch(_LIST, moment)]
 
 
-async def begin(connection: Connection, reason: str | None) -> datetime | None:
-    """Since when nothing is fired; None if that was so before."""
-    since: datetime | None = await connection.fetchval(_BEGIN, reason)
-    return since
+async def begin(connection: Connection, reason: str | None) -> tuple[int, datetime] | None:
+    """The pause, and since when nothing is fired; None if that was so before."""
+    return _named(await connection.fetchrow(_BEGIN, reason))
 
 
-async def end(connection: Connection) -> datetime | None:
-    """Since when nothing had been fired; None if everything was."""
-    since: datetime | None = await connection.fetchval(_END)
-    return since
+async def end(connection: Connection) -> tuple[int, datetime] | None:
+    """The pause that is over, and since when nothing had been fired; None if everything was."""
+    return _named(await connection.fetchrow(_END))
 
 
 async def is_paused(connection: Connection) -> bool:
     paused: bool = await connection.fetchval(_IS_PAUSED)
     return paused
+
+
+def _named(row: asyncpg.Record | None) -> tuple[int, datetime] | None:
+    return row and (row["id"], row["began_at"])

@@ -78,7 +78,7 @@ async def take_from(
     if rest is None:
         await connection.execute(_DELETE, company_id, stored.id)
     else:
-        await connection.execute(_SHORTEN, company_id, stored.id, rest, stored.gap.instants - taken)
+        await connection.execute(_SHORTEN, company_id, stored.id, rest, stored.gap.instants - taken, taken)
 
 
 async def count_missed(connection: Connection, company_id: int, schedule_id: int) -> int:

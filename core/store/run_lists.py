@@ -44,7 +44,10 @@ async def list_page(
     """A page, and how many there are, up to MOST_COUNTED; of any application where that is None."""
     statement, values = listed_by(_LIST, RUNS, listing, first=5)
     rows = await connection.fetch(statement, company_id, application_id, listing.limit, listing.offset, *values)
-    found = [build(Run, row, status=RunStatus(row["status"]), trigger=Trigger(row["trigger"])) for row in rows]
+    found = [
+        build(Run, row, status=RunStatus(row["status"]), trigger=Trigger(row["trigger"]), result=None, late_result=None)
+        for row in rows
+    ]
     if len(rows) < listing.limit and (rows or not listing.offset):
         return found, listing.offset + len(rows)
     statement, values = listed_by(_COUNT, RUNS, listing, first=4)
@@ -52,7 +55,7 @@ async def list_page(
     return found, total
 
 
-async def list_recent(connection: Connection, after: int, limit: int) -> list[Record]:
-    """The newest runs of all companies whose id is greater, the newest first."""
-    rows: list[Record] = await connection.fetch(_LIST_RECENT, after, limit)
+async def list_recent(connection: Connection, limit: int) -> list[Record]:
+    """The newest runs of all companies, the newest first."""
+    rows: list[Record] = await connection.fetch(_LIST_RECENT, limit)
     return rows

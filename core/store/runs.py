@@ -113,11 +113,13 @@ class ActiveRun:
 
 async def list_schedules_of(connection: Connection, places: Sequence[tuple[int, datetime]]) -> list[int]:
     """`places`: ids and instants of runs. Schedules in the order they have to be locked in."""
-    return [row["schedule_id"] for row in await connection.fetch(_LIST_SCHEDULES_OF, *_columns(places, 2))]
+    rows = await connection.fetch(_LIST_SCHEDULES_OF, *_columns(places, 2), *_span(places))
+    return [row["schedule_id"] for row in rows]
 
 
 async def lock_active(connection: Connection, places: Sequence[tuple[int, datetime]]) -> list[ActiveRun]:
-    return [build(ActiveRun, row) for row in await connection.fetch(_LOCK_ACTIVE, *_columns(places, 2))]
+    rows = await connection.fetch(_LOCK_ACTIVE, *_columns(places, 2), *_span(places))
+    return [build(ActiveRun, row) for row in rows]
 
 
 async def end(
@@ -125,7 +127,8 @@ async def end(
     endings: Sequence[tuple[int, datetime, RunStatus, str | None, str | None, str | None, datetime | None]],
 ) -> None:
     """Ends locked runs: id, instant, status, reason, message, the JSON text of the result, and when it was begun."""
-    await connection.execute(_END, *_columns(endings, 7))
+    span = _span([(run_id, scheduled_for) for run_id, scheduled_for, *_ in endings])
+    await connection.execute(_END, *_columns(endings, 7), *span)
 
 
 async def find_first_buffered(connection: Connection, schedule_ids: Sequence[int]) -> list[ActiveRun]:
@@ -162,3 +165,9 @@ async def stage(
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
     """Rows of values as columns of them, which is what unnest takes."""
     return [[row[place] for row in rows] for place in range(width)]
+
+
+def _span(places: Sequence[tuple[int, datetime]]) -> tuple[datetime, datetime]:
+    """The first and the last of the instants."""
+    instants = [scheduled_for for _, scheduled_for in places]
+    return min(instants), max(instants)

@@ -24,6 +24,7 @@ _SILENCE = query("schedule_states.silence")
 _LIST_WANTED = query("schedule_states.list_wanted")
 _ENLIVEN = query("schedule_states.enliven")
 _READ_PLAN = query("schedule_states.read_plan")
+_READ_PASSED = query("schedule_states.read_passed")
 _LIST_SUSPECTS = query("schedule_states.list_suspects")
 _READ_UNACCOUNTED_SINCE = query("schedule_states.read_unaccounted_since")
 _FORGET = query("schedule_states.forget_states")
@@ -133,6 +134,14 @@ async def enliven(
 
 async def read_plan(connection: Connection, company_id: int, flow_id: int) -> datetime | None:
     at: datetime | None = await connection.fetchval(_READ_PLAN, company_id, flow_id)
+    return at
+
+
+async def read_passed(
+    connection: Connection, company_id: int, flow_id: int, now: datetime, until: datetime
+) -> datetime | None:
+    """The latest account in (now, until] of anything of a locked flow; None if there is none."""
+    at: datetime | None = await connection.fetchval(_READ_PASSED, company_id, flow_id, now, until)
     return at
 
 

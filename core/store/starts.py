@@ -7,12 +7,14 @@ from datetime import datetime
 
 from core.domain.access import Principal
 from core.domain.runs import Run, RunStatus, Trigger
+from core.domain.versions import VersionStatus
 from core.store.database import Connection
 from core.store.idempotency_keys import Key
 from core.store.queries import query
 from core.store.rows import build
 
 _FIND_STARTABLE = query("starts.find_startable")
+_FIND_BUTTON = query("starts.find_button")
 _INSERT_RUN = query("starts.insert_run")
 _READ_RUN = query("starts.read_run")
 _NOTE_STOP = query("starts.note_stop")
@@ -61,12 +63,28 @@ async def find_startable(
     return build(Startable, row) if row else None
 
 
+async def find_button(
+    connection: Connection,
+    company_id: int,
+    flow_id: int,
+    *,
+    version_id: int | None,
+    name: str | None,
+    status: VersionStatus | None,
+    key: str,
+) -> tuple[Startable, bool] | None:
+    """The version that goes by the id or the name, else the one that stands so; and whether it has the button."""
+    row = await connection.fetchrow(_FIND_BUTTON, company_id, flow_id, version_id, name, status, key)
+    return (build(Startable, row), row["has_button"]) if row else None
+
+
 async def insert(
     connection: Connection,
     principal: Principal,
     flow_id: int,
     version: Startable,
     trigger: Trigger,
+    trigger_key: str | None,
     payload: Payload | None,
     *,
     retry_of: int | None,
@@ -91,6 +109,7 @@ async def insert(
         principal.actor_type,
         principal.actor_id,
         public_id,
+        trigger_key,
     )
     return run_id
 

@@ -7,7 +7,7 @@ from typing import Any
 from core.operations import ledger
 from core.store.run_gaps import StoredGap
 from schemas.fields import microseconds
-from schemas.runs import render_run
+from schemas.runs import render_run, render_whole_run
 from schemas.schedules import render_calendar
 from service.calls import Answer, Call
 from service.dialects.patchworks.asking import kept_of, listing_of
@@ -25,7 +25,7 @@ async def list_runs(call: Call) -> Answer:
 
 async def read_run(call: Call) -> Answer:
     run = await ledger.read_run(call.principal, call.database, call.integer_id("run"))
-    return Answer(200, {"data": render_run(run)})
+    return Answer(200, {"data": render_whole_run(run)})
 
 
 async def list_gaps(call: Call) -> Answer:

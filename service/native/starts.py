@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from core.domain.documents import parse_json
-from core.domain.errors import Invalid, TooLarge
-from core.domain.runs import JSON_TYPE, MOST_PAYLOAD_BYTES, Run
+from core.domain.errors import Invalid
+from core.domain.runs import JSON_TYPE, Run, check_payload
 from core.operations import starts
 from core.operations.starts import Start
 from core.store.starts import Payload
 from core.threads import computed
 from schemas.reports import report_of
 from schemas.run_logs import render_line
-from schemas.runs import render_run
+from schemas.runs import render_whole_run
 from service.calls import Answer, Call
 from service.keys import idempotency_key
 from service.native.paging import Paging
@@ -52,14 +52,14 @@ async def retry_run(call: Call) -> Answer:
 async def stop_run(call: Call) -> Answer:
     run = await starts.stop_run(call.principal, call.database, call.integer_id("run"), new_id=call.service.terms.new_id)
     call.service.hints.staged()
-    return Answer(200, {"data": render_run(run)})
+    return Answer(200, {"data": render_whole_run(run)})
 
 
 async def report_run(call: Call) -> Answer:
     """The run as it is afterwards: one that had ended before is as it was."""
     run = await starts.report_run(call.principal, call.database, call.integer_id("run"), report_of(call.body))
     call.service.hints.staged()  # what waited for its end may begin
-    return Answer(200, {"data": render_run(run)})
+    return Answer(200, {"data": render_whole_run(run)})
 
 
 async def list_run_logs(call: Call) -> Answer:
@@ -83,12 +83,15 @@ async def _start(call: Call, payload: Payload | None, version_id: int | None) ->
 
 def _begun(call: Call, run: Run) -> Answer:
     call.service.hints.staged()
-    return Answer(202, {"data": render_run(run)}, {"Location": f"/api/v1/flow-runs/{run.id}"})
+    return Answer(202, {"data": render_whole_run(run)}, {"Location": f"/api/v1/flow-runs/{run.id}"})
 
 
 def _given(call: Call) -> Payload | None:
     text = call.document.texts.get("payload")
-    return None if text is None else _bounded(Payload(text.encode(), JSON_TYPE))
+    if text is None:
+        return None
+    check_payload(text.encode())
+    return Payload(text.encode(), JSON_TYPE)
 
 
 async def _raw(call: Call) -> Payload | None:
@@ -109,10 +112,5 @@ def _payload(raw: bytes, content_type: str) -> Payload | None:
         raise Invalid("the body must not contain NUL")
     if kind == JSON_TYPE:
         parse_json(text, "payload")
-    return _bounded(Payload(raw, kind))
-
-
-def _bounded(payload: Payload) -> Payload:
-    if len(payload.content) > MOST_PAYLOAD_BYTES:
-        raise TooLarge(f"The payload is larger than {MOST_PAYLOAD_BYTES // 1024} kB.")
-    return payload
+    check_payload(raw)
+    return Payload(raw, kind)

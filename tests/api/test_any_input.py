@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import versions as patchworks_versions
+from service.native import ledger
 from service.routes import ROUTES, Dialect, Route
 from tests.api.cases import (
     arrange,
@@ -70,7 +71,8 @@ async def count_events(ground: Ground) -> int:
 
 
 IDEMPOTENT = {
-    patchworks_schedules.change_schedule, patchworks_schedules.preview_schedule, patchworks_versions.change_version,
+    ledger.repair_schedule, patchworks_schedules.change_schedule, patchworks_schedules.preview_schedule,
+    patchworks_versions.change_version,
 }  # fmt: skip
 """What changes nothing where all is as it is asked to be, or never does."""
 

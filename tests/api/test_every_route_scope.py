@@ -78,6 +78,7 @@ PUT    N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch    
 DELETE N/flow-versions/{flow_version}/schedules/{schedule} flowVersion.patch            W
 POST   N/schedules/preview                              flowVersion.get                 R
 GET    N/flows/{flow}/versions/{version}/export         flowVersion.get                 R
+GET    N/flows/{flow}/versions/{a}/compare/{b}          flowVersion.get                 R
 POST   N/flows/import                                   flows.post                      W
 GET    N/audit-events                                   nothing                         -
 GET    N/company                                        nothing                         -
@@ -91,6 +92,7 @@ POST   N/flow-runs/{run}/retry                          flow.pressVirtualButton 
 POST   N/flow-runs/{run}/stop                           flow.pressVirtualButton         W
 POST   N/flow-runs/{run}/report                         flow.pressVirtualButton         W
 GET    N/flow-runs/{run}/flow-run-logs                  flow.log                        R
+GET    N/flows/{flow}/version-metrics                   flowVersion.stats               R
 GET    N/flow-runs                                      flow.log                        R
 GET    N/flow-runs/{run}                                flow.log                        R
 GET    N/schedules/{schedule}/gaps                      flow.log                        R

@@ -35,7 +35,7 @@ async def test_runs_are_listed_the_latest_first(key: Api, tenant: Tenant) -> Non
     assert rows[0]["scheduled_for"] > rows[1]["scheduled_for"]
     assert answer.json["meta"]["total"] >= 4
     one = await key.get(f"/api/v1/flow-runs/{rows[0]['id']}")
-    assert one.json == {"data": rows[0]}
+    assert one.json == {"data": {**rows[0], "result": None, "late_result": None}}
     assert (rows[0]["trigger"], rows[0]["status"], rows[0]["attempts"]) == ("schedule", "queued", 0)
 
 

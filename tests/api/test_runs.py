@@ -54,9 +54,10 @@ async def test_a_flow_is_started_by_hand(scene: Scene) -> None:
     version, row = scene.runnable.version, await read_run(scene.runnable.tenant, run["id"])
     assert {**run, "id": 0, "scheduled_for": ""} == {
         "id": 0, "flow_id": version.flow_id, "flow_version_id": version.id, "schedule_id": None, "scheduled_for": "",
-        "trigger": "manual", "status": "queued", "reason": None, "message": None, "attempts": 0, "started_at": None,
+        "trigger": "manual", "trigger_key": None, "status": "queued", "reason": None, "message": None, "attempts": 0,
+        "started_at": None,
         "finished_at": None, "duration_ms": None, "lateness_ms": None, "digest": version.digest.hex(),
-        "retry_of": None,
+        "retry_of": None, "dst_merged": False, "result": None, "late_result": None,
     }  # fmt: skip
     assert (row["requested_by_type"], row["payload_type"]) == ("apiKey", "application/json")
     await scene.machinery.drain()
@@ -209,12 +210,15 @@ async def test_a_second_report_changes_nothing_and_the_first_late_one_is_kept(sc
     scene.runner.script(Said(202))
     run = await scene.start()
     await scene.machinery.drain()
-    first = await scene.act(run, "report", {})
+    first = (await scene.act(run, "report", {"metrics": {"files": 2}})).json["data"]
+    assert (first["result"], first["late_result"]) == (
+        {"status": "success", "message": None, "metrics": {"files": 2}},
+        None,
+    )
+    late: dict[str, object] = {"status": "failure", "message": None, "metrics": {}}
     for status in ("failure", "partial_success"):
         later = await scene.act(run, "report", {"status": status, "logs": ["late"]})
-        assert (later.status, later.json) == (200, first.json)
-    row = await read_run(scene.runnable.tenant, run["id"])
-    assert (row["status"], '"failure"' in row["late_result"]) == ("success", True)
+        assert (later.status, later.json["data"]) == (200, {**first, "late_result": late})
     assert (await scene.api.get(f"/api/v1/flow-runs/{run['id']}/flow-run-logs")).json["data"] == []
 
 

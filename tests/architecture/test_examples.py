@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,18 @@ from core.domain.access import Role
 from core.domain.artifacts import split
 from core.domain.identifiers import hex_id
 from core.operations import people
+from core.operations.schedules import create_schedule
 from core.settings import Settings
 from core.store.database import Database
 from tests.architecture.documents import ROOT, blocks, read
 from tests.support.api import Api
+from tests.support.comparisons import pair
+from tests.support.fires import fire_all, make_live
 from tests.support.machinery import Machinery
 from tests.support.market import make_item, open_shop
+from tests.support.metrics import end, fold_all
 from tests.support.runner_process import python, running_runner, try_runner
+from tests.support.runs import Runnable
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import SECRET, Tenant
 from worker.deployer import Deployer
@@ -54,7 +59,7 @@ async def test_the_commands_of_the_readme(
             "PENSTOCK_FLOW_ID": hex_id(flow.id),
         },
     )
-    [commands] = blocks(read("README.md"), "sh")
+    commands, _ = blocks(read("README.md"), "sh")
 
     printed = await _paste(commands, tmp_path)
 
@@ -67,6 +72,24 @@ async def test_the_commands_of_the_readme(
     await machinery.drain()
     assert await tenant.names(flow) == ["release-1"]
     assert [letter.recipients for letter in smtp.letters] == [("you@example.com",)]
+
+
+@pytest.mark.leaves_jobs
+@pytest.mark.needs_tools
+async def test_the_questions_of_the_readme_about_a_schedule(api: Api, tenant: Tenant, tmp_path: Path) -> None:
+    live = await make_live(tenant)
+    await live.fall_behind(timedelta(hours=1))
+    await fire_all(tenant.database)
+    home = tmp_path / ".penstock"
+    home.mkdir()
+    write_credentials(home, {"PENSTOCK_URL": api.url, "PENSTOCK_API_KEY": tenant.key})
+    _, commands = blocks(read("README.md"), "sh")
+
+    runs, calendar, gaps = (orjson.loads(line) for line in (await _paste(commands, tmp_path)).splitlines())
+
+    assert {run["schedule_id"] for run in runs["data"]} == {live.schedule.id}
+    assert len(calendar["data"]) == 5
+    assert [gap["schedule_id"] for gap in gaps["data"]] == [live.schedule.id]
 
 
 @pytest.mark.leaves_jobs
@@ -168,6 +191,18 @@ async def test_the_job_document(api: Api, tenant: Tenant, machinery: Machinery) 
 async def test_the_page_of_jobs(api: Api) -> None:
     _, example = (orjson.loads(block) for block in blocks(read("docs/api-native.md"), "json"))
     assert _keys(example) == _keys((await api.get("/api/v1/jobs")).json)
+
+
+@pytest.mark.leaves_jobs
+async def test_the_comparison_of_versions(api: Api, tenant: Tenant) -> None:
+    (example,) = (orjson.loads(block) for block in blocks(read("docs/comparing.md"), "json"))
+    path, one, other = await pair(tenant)
+    await create_schedule(tenant.principal, tenant.database, other.id, {"cron_string": "0 3 * * *"})
+    runnable = Runnable(tenant, await tenant.read_flow(one.flow_id), one)
+    for version in (one, other):
+        await end(runnable, await runnable.start(version_id=version.id), took=timedelta(seconds=1))
+    await fold_all(tenant.database)
+    assert _keys(example) == _keys((await api.get(path)).json)
 
 
 async def test_the_preview_of_a_schedule(api: Api) -> None:

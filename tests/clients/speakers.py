@@ -21,6 +21,7 @@ BODIES = {
     "flows.post": "flow",
     "flow.patch": "flow",
     "flow.setStorageEntry": "entry",
+    "flow.pressVirtualButton": "button",
     "flowVersions.post": "flowVersion",
     "flowVersions.delete": "options",
     "flowVersion.patch": "flowVersion",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from core.domain.flows import FlowChange, Running
 from core.domain.identifiers import hex_id
 from tests.clients.conftest import Client, open_client
 from tests.clients.speakers import Speaker
 from tests.support.api import Api
 from tests.support.machinery import Machinery
 from tests.support.queries import Content, insert_version
+from tests.support.receiver import Receiver, Reply
+from tests.support.runs import data_of, report
 from tests.support.tenants import Tenant
 
 NODES = [{"id": "a", "type": "DebugNode", "config": {"message": "hello"}}]
@@ -146,3 +150,72 @@ async def test_lists_are_narrowed_in_the_clients_own_writing(client: Client, ten
     assert [(entry["id"], entry["version"]) for entry in palette["customNodes"]] == [(hex_id(node.id), "develop")]
     log = await client.call("applicationJobLogs.get", **at, query={"status": "queued"}, sortField="status")
     assert (log["items"], log["query"]) == ([], {"status": "queued"})
+
+
+BUTTON = "575ed18f7ae143cd83dc4aa6-SJaEw_dV"
+
+
+async def test_a_button_is_pressed_and_its_runs_are_told_of(
+    client: Client, anonymous: Api, tenant: Tenant, machinery: Machinery
+) -> None:
+    """Values of runs that a runner ended: at once, with errors, and by a later report over the API."""
+    at: dict[str, str] = {"applicationId": tenant.application}
+    flow = await client.call("flows.post", **at, flow={"name": "Pump control"})
+    at["flowId"] = flow["id"]
+    content = {"triggers": [{"type": "virtualButton", "key": BUTTON}], "nodes": []}
+    version = await client.call("flowVersions.post", **at, flowVersion={"version": "v1", **content})
+    await client.call("flow.patch", **at, flow={"defaultVersionId": version["id"]})
+    details = {"nodeId": "a", "nodeLabel": "Insert"}
+    async with Receiver() as runner:
+        runner.script(
+            report(logs=["went well"]),
+            report(status="failure", logs=[{"level": "error", "message": "No such table.", "details": details}]),
+            Reply(202),
+        )
+        await tenant.change_flow(
+            await tenant.read_flow(int(flow["id"], 16)), FlowChange(running=Running(runner_url=runner.url))
+        )
+        for payload in ({"some": "data"}, {}, None):
+            button = {"key": BUTTON, "payload": payload, "flowVersion": "v1"}
+            assert await client.call("flow.pressVirtualButton", **at, button=button) == {"success": True}
+            await machinery.drain()
+        told = [data_of(request) for request in runner.requests]
+    assert [(data["trigger_key"], data["payload"]) for data in told] == [
+        (BUTTON, {"some": "data"}), (BUTTON, {}), (BUTTON, None)
+    ]  # fmt: skip
+    late = {"status": "partial_success", "message": "2 of 3"}
+    reported = await anonymous.as_(tenant.key).post(f"/api/v1/flow-runs/{told[2]['run_id']}/report", late)
+    assert reported.status == 200, reported.raw
+
+    one = {**at, "flowVersionId": "v1"}
+    for stats in (
+        await client.call("flow.stats", **at, duration=3_600_000, resolution=3_600_000),
+        await client.call("flow.stats", **at, duration="3600000", resolution="3600000", flowVersion="v1", end=0),
+        await client.call("flowVersion.stats", **one, duration=3_600_000, resolution=3_600_000),
+    ):
+        [point] = stats["metrics"]
+        assert (point["runCount"], point["pathsCompleted"], point["pathsFailed"]) == (3, 2, 2)
+        assert point["wallTime"] >= 0
+    assert len((await client.call("flow.stats", **at))["metrics"]) == 24
+    [develop] = (await client.call("flow.stats", **at, flowVersion="develop", resolution=86_400_000))["metrics"]
+    assert develop["runCount"] == 0
+
+    errors = await client.call("flow.errors", **at, sortDirection="asc")
+    assert [error["error"] for error in errors["errors"]] == [
+        {"name": "error", "message": "No such table."}, {"name": "partial_success", "message": "2 of 3"}
+    ]  # fmt: skip
+    assert (errors["errors"][0]["nodeId"], errors["errors"][0]["flowVersionId"]) == ("a", version["id"])
+    newest = await client.call("flowVersion.errors", **one, limit=1)
+    assert newest["errors"] == errors["errors"][:0:-1]
+
+    log = await client.call("flow.getLogEntries", **at, limit=10)
+    assert [(entry["pathsCompleted"], entry["pathsFailed"]) for entry in log] == [(1, 1), (0, 1), (1, 0)]
+    assert await client.call("flowVersion.getLogEntries", **one) == log[:1]
+    since = 1 + int(datetime.fromisoformat(log[0]["time"]).timestamp() * 1_000)
+    assert await client.call("flow.getLogEntries", **at, limit=10, since=since) == []
+
+    refused = await client.refused("flow.stats", **at, duration=5 * 365 * 86_400_000, resolution=1)
+    assert (refused.status, refused.body["type"]) == (400, "Validation")
+    assert refused.body["message"].startswith("resolution: ")
+    unknown = await client.refused("flow.pressVirtualButton", **at, button={"key": "nonsense"})
+    assert (unknown.status, unknown.body["message"]) == (400, "key: is no virtual button of this version")

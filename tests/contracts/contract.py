@@ -28,7 +28,7 @@ KEPT = {"flowStorageEntries"}
 """Answers that hold nothing else."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-_DATES = {"creationDate", "lastUpdated", "runQueuedAt", "runStartedAt", "runCompletedAt"}
+_DATES = {"time", "start", "end", "creationDate", "lastUpdated", "runQueuedAt", "runStartedAt", "runCompletedAt"}
 
 
 def read(name: str) -> Any:
@@ -156,11 +156,42 @@ def _queued(body: Json) -> Iterator[str]:
         yield f"is {body}"
 
 
-_RULES: dict[str, Callable[[Json], Iterator[str]]] = {
+def _tallies(body: Json) -> Iterator[str]:
+    """As many points as fit between the two ends, in order, the first at the start."""
+    times = [point["time"] for point in body["metrics"]]
+    if times != sorted(times) or times[:1] != [body["start"]] or times[-1] >= body["end"]:
+        yield f"points from {times[:1]} to {times[-1:]}, between {body['start']} and {body['end']}"
+    for point in body["metrics"]:
+        yield from _tally(point)
+
+
+def _tally(point: Json) -> Iterator[str]:
+    if set(point) - {"flowVersionId", "errors"} != {"time", "runCount", "pathsCompleted", "pathsFailed", "wallTime"}:
+        yield f"a tally has {sorted(point)}"
+
+
+def _log(body: list[Json]) -> Iterator[str]:
+    for entry in body:
+        yield from _tally(entry)
+        yield from (f"an error has {error}" for error in entry["errors"] if not error["error"]["name"])
+    if [entry["time"] for entry in body] != sorted((entry["time"] for entry in body), reverse=True):
+        yield "a log is not in order"
+
+
+def _errors(body: Json) -> Iterator[str]:
+    times = [error["time"] for error in body["errors"]]
+    if times != sorted(times, reverse=body["sortDirection"].lower() == "desc") or len(times) > body["limit"]:
+        yield f"errors of {times}"
+
+
+_RULES: dict[str, Callable[[Any], Iterator[str]]] = {
     "error": _error,
     "success": _exactly(success=True),
     "bulkDeleteResponse": _named("removed", "failed"),
     "jobEnqueuedResult": _queued,
+    "flowStats": _tallies,
+    "flowErrors": _errors,
+    "flowLog": _log,
     "flow": _same_id("flowId"),
     "flows": _page("flow"),
     "flowVersion": _same_id("flowVersionId"),

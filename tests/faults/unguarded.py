@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from core.domain import metrics
 from core.domain.access import ActorType, Principal
 from core.domain.accounting import account
 from core.domain.artifacts import Made
 from core.domain.dispatch import Ended, Report
 from core.domain.jobs import ClaimedJob, JobStatus
-from core.domain.runs import RunStatus
+from core.domain.runs import Run, RunStatus
 from core.operations import deletions, firing
 from core.operations.arrivals import Arrival, arrive
 from core.operations.deletions import Terms
 from core.operations.dispatch import take_turn
-from core.store import deliveries, job_items, jobs, marketplace, schedule_states, schedules
+from core.operations.endings import Ending, end_runs
+from core.store import (
+    deliveries,
+    job_items,
+    jobs,
+    marketplace,
+    run_endings,
+    schedule_states,
+    schedules,
+    version_metrics,
+)
 from core.store.database import Connection, Database
 from core.store.deliveries import Delivery
 from core.store.jobs import HeldJob
@@ -217,3 +229,45 @@ async def end_before_sending(database: Database, claimed: ClaimedJob, terms: Ter
     turn = await take_turn(database, claimed, [], [], room=1, terms=terms, fraction=lambda: 0.5)
     tried = [Ended(run, RunStatus.SUCCESS, None, None, Report()) for run in turn.sending]
     await take_turn(database, claimed, tried, [], room=1, terms=terms, fraction=lambda: 0.5)
+
+
+async def take_before_adding(database: Database) -> int:
+    """The first half of a roll-up that takes ended runs in one transaction and counts them in another."""
+    return len(await database.transaction(lambda connection: run_endings.take(connection, 1_000, 1_000_000)))
+
+
+async def fold_behind_the_highest(database: Database) -> int:
+    """A roll-up that remembers the highest number it has seen, and never looks below it again."""
+
+    async def work(connection: Connection) -> int:
+        await connection.execute("CREATE TABLE IF NOT EXISTS seen (number bigint)")
+        highest = await connection.fetchval("SELECT coalesce(max(number), 0) FROM seen")
+        rows = await connection.fetch("SELECT * FROM run_endings WHERE id > $1 ORDER BY id", highest)
+        endings = [metrics.Ending(*list(row.values())[1:]) for row in rows]
+        await version_metrics.add(connection, metrics.fold(endings, {}))
+        if rows:
+            await connection.execute("INSERT INTO seen VALUES ($1)", rows[-1]["id"])
+        return len(rows)
+
+    return await database.transaction(work)
+
+
+async def end_around(database: Database, slow: Run, fast: Run, count: Callable[[Database], Awaitable[int]]) -> None:
+    """Ends one run in a transaction that commits only after another one was ended and counted; then counts again."""
+    numbered, counted = asyncio.Event(), asyncio.Event()
+
+    async def end_slowly(connection: Connection) -> None:
+        await end_runs(connection, [Ending(slow.id, slow.scheduled_for, RunStatus.SUCCESS)])
+        numbered.set()
+        await counted.wait()
+
+    async def end_fast(connection: Connection) -> None:
+        await end_runs(connection, [Ending(fast.id, fast.scheduled_for, RunStatus.SUCCESS)])
+
+    task = asyncio.create_task(database.transaction(end_slowly))
+    await numbered.wait()
+    await database.transaction(end_fast)
+    await count(database)
+    counted.set()
+    await task
+    await count(database)

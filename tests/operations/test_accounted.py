@@ -295,6 +295,7 @@ def all_calls() -> list[Call]:
 
 INDIRECT = {
     "versions._replace: flow_versions.replace": "only called inside accounted()",
+    "arrivals.arrive: schedules.insert": "of the Draft of a flow that has just been made: nothing of it is live",
     "flows.work: flows.update": "where enabled does not change",
 }
 """Calls that stand elsewhere, and why that is right."""

@@ -32,6 +32,7 @@ from core.operations import (
     audit,
     catalogue,
     companies,
+    comparisons,
     custom_nodes,
     deletions,
     dispatch,
@@ -44,14 +45,17 @@ from core.operations import (
     lifecycle,
     logins,
     marketplace,
+    metrics,
     people,
     repeats,
     results,
+    rollup,
     schedules,
     starts,
     storage,
     stories,
     sweeping,
+    tallies,
     transfers,
     transitions,
     undo,
@@ -60,7 +64,7 @@ from core.operations import (
 )
 from core.operations.installs import InstallRequest
 from core.operations.people import NewClient
-from core.operations.starts import Start
+from core.operations.starts import Press, Start
 from core.store.database import Database
 from schemas.audit import AuditEventsQuery
 from schemas.fields import load
@@ -74,29 +78,30 @@ from tests.support.runs import new_id
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
 MODULES: tuple[ModuleType, ...] = (
-    access, arrivals, artifact_keys, audit, catalogue, companies, custom_nodes, deletions, dispatch, endings, firing,
-    flows, installs, jobs, ledger, lifecycle, logins, marketplace, people, repeats, results, schedules, starts,
-    storage, stories, sweeping, transfers, transitions, undo, uploads, versions,
+    access, arrivals, artifact_keys, audit, catalogue, companies, comparisons, custom_nodes, deletions, dispatch,
+    endings, firing, flows, installs, jobs, ledger, lifecycle, logins, marketplace, metrics, people, repeats, results,
+    rollup, schedules, starts, storage, stories, sweeping, tallies, transfers, transitions, undo, uploads, versions,
 )  # fmt: skip
 
 READING = {
     "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
-    "find_custom_nodes", "find_default_application", "find_job", "find_stopped", "find_user", "has_flow",
-    "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients", "list_companies",
-    "list_deleted_storage", "list_events", "list_gaps", "list_items", "list_jobs", "list_keys", "list_log",
-    "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs", "list_runs", "list_schedules",
-    "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash", "list_users", "list_webhook_secrets",
-    "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule", "read_company", "read_events",
-    "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run", "read_storage",
-    "read_storage_use", "read_story", "read_webhook_secrets", "recognise", "show_calendar", "show_company_flow",
-    "show_company_flows", "show_flow", "show_flow_version", "show_flow_versions", "show_flows", "show_item",
-    "show_item_versions", "show_items", "show_job_log", "show_job_log_entry", "show_namesakes", "show_related",
-    "show_version", "show_versions",
+    "find_custom_nodes", "find_default_application", "find_flow_company", "find_job", "find_stopped", "find_user",
+    "has_flow", "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients",
+    "list_companies", "list_deleted_storage", "list_errors", "list_events", "list_gaps", "list_items", "list_jobs",
+    "list_keys", "list_log", "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs",
+    "list_runs", "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash",
+    "list_users", "list_webhook_secrets", "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule",
+    "read_company", "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run",
+    "read_storage", "read_storage_use", "read_story", "read_summary", "read_webhook_secrets", "recognise",
+    "compare_versions", "find_place", "show_calendar", "show_company_flow", "show_company_flows", "show_flow",
+    "show_flow_version", "show_flow_versions", "show_flows", "show_item", "show_item_versions", "show_items",
+    "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version", "show_versions", "sum_runs",
 }  # fmt: skip
 
 DELIVERING = {
-    "end_unreported", "expire_jobs", "fire_due", "make_artifact", "make_partitions", "note_key_use", "prune_logins",
-    "prune_runs", "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting", "sweep", "take_turn", "yield_job",
+    "end_unreported", "expire_jobs", "fire_due", "fold_endings", "make_artifact", "make_partitions", "note_key_use",
+    "prune_logins", "prune_metrics", "prune_runs", "purge_trash", "put_off_job", "rescue_jobs", "stage_waiting",
+    "sweep", "take_turn", "yield_job",
 }  # fmt: skip
 """Move a job between attempts, end a keep time, note a use: nothing a caller asked for changes."""
 
@@ -145,6 +150,10 @@ async def _repair(scene: Scene) -> None:
     await live.fall_behind(timedelta(hours=1))
     await fire_all(scene.tenant.database)
     await ledger.repair_schedule(scene.tenant.principal, scene.tenant.database, live.schedule.id)
+
+
+async def _rebuild(scene: Scene) -> None:
+    await rollup.rebuild_metrics(scene.owner, scene.tenant.database, scene.flow.id, scene.flow.created_at)
 
 
 async def _accept(scene: Scene) -> None:
@@ -376,6 +385,12 @@ async def _run(scene: Scene) -> Run:
     return await starts.start_run(scene.tenant.principal, scene.tenant.database, start, new_id=new_id)
 
 
+async def _press(scene: Scene) -> Run:
+    await scene.tenant.make_version(scene.flow, "buttoned", '{"triggers":[{"type":"virtualButton","key":"b"}]}')
+    press = Press(scene.flow.id, "b", "buttoned")
+    return await starts.press_button(scene.tenant.principal, scene.tenant.database, press, new_id=new_id)
+
+
 async def _stop_run(scene: Scene) -> Run:
     run = await _run(scene)
     return await starts.stop_run(scene.tenant.principal, scene.tenant.database, run.id, new_id=new_id)
@@ -399,6 +414,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
         "firing.pause",
     ),
     "resume_firing": (_resume_firing, "firing.resume"),
+    "rebuild_metrics": (_rebuild, "metrics.rebuild"),
     "repair_schedule": (_repair, "schedule.repair"),
     "create_company": (
         lambda scene: access.create_company(
@@ -516,6 +532,7 @@ CHANGING: dict[str, tuple[Callable[[Scene], Awaitable[object]], str]] = {
     "change_schedule": (_change_schedule, "schedule.change"),
     "delete_schedule": (_delete_schedule, "schedule.delete"),
     "start_run": (_run, "run.manual"),
+    "press_button": (_press, "run.virtual_button"),
     "stop_run": (_stop_run, "run.stop"),
     "retry_run": (_retry_run, "run.retry"),
     "report_run": (_report_run, "run.report"),

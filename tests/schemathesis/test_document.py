@@ -74,12 +74,14 @@ async def known_of_losant(tenant: Tenant) -> Known:
     flows = [await tenant.make_flow(f"Flow {number}") for number in range(FLOWS)]
     for flow in flows:
         for name in ("v1", "v2", "v3"):
-            await tenant.make_version(flow, name)
+            await tenant.make_version(flow, name, '{"triggers":[{"type":"virtualButton","key":"b"}],"nodes":[]}')
     jobs = [await tenant.ask_deletion(flow, {"version": "nothing"}) for flow in flows[:5]]
     return {
         "path.flowId": [hex_id(flow.id) for flow in flows],
         "path.flowVersionId": ["v1", "v2", "v3"],
         "path.jobId": jobs,
+        "body.key": ["b", "#1"],
+        "body.flowVersion": "v1",
     }
 
 

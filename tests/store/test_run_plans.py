@@ -1,14 +1,16 @@
-"""What dispatch asks touches the runs it is about, however many others were due at the same instant."""
+"""What dispatch asks touches the runs it is about, however many others were due at the same instant; and what Losant's
+clients ask, those it answers with, however many others there were."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.store.database import Connection, Database
 from core.store.queries import query
+from core.store.runs import week_of
 from tests.support.tenants import Tenant
 
 MANY = 50_000
@@ -53,14 +55,18 @@ async def burst(request: pytest.FixtureRequest, tenant: Tenant, database: Databa
             await connection.execute("ANALYZE runs")
 
 
-async def touched(connection: Connection, name: str, *, kind: str) -> tuple[int, str]:
+async def touched(
+    connection: Connection, name: str, *, kind: str, asked: tuple[object, ...] | None = None
+) -> tuple[int, str]:
     """The most rows a step of the plan produced or threw away, and the plan. `kind`: made for these arguments, or for
     any."""
     sql = re.sub(r"^--.*\n", "", query(name), flags=re.MULTILINE).rstrip("; \n")
     attempt = connection.transaction()
     await attempt.start()
     await connection.execute(f"SET LOCAL plan_cache_mode = force_{kind}_plan")
-    rows = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {sql}", *ASKED[name])
+    rows = await connection.fetch(
+        f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {sql}", *(asked or ASKED[name])
+    )
     await attempt.rollback()
     text = "\n".join(row[0] for row in rows)
     steps = re.findall(r"rows=([0-9.]+) loops=(\d+)", text)
@@ -78,3 +84,59 @@ async def test_a_turn_reads_its_own_runs(database: Database, kind: str) -> None:
             if number > 3 * SOME:
                 found[name] = text
     assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
+
+
+SEEN = AT + timedelta(seconds=1)
+LOSANTS: dict[str, tuple[object, ...]] = {
+    "tallies.sum_runs": (1, 2, None, None, False, AT, SEEN, timedelta(hours=1)),
+    "tallies.list_failed": (1, 1, None, None, False, AT, SEEN, SOME),
+    "tallies.list_ended": (1, 1, None, None, False, AT, SOME),
+    "tallies.list_error_lines": (1, IDS, [AT] * SOME, 10, 1_000),
+}
+"""Sums read what they sum: those of a flow with few runs. Of the other flow all have ended, and few have failed."""
+
+
+@pytest.fixture
+async def history(tenant: Tenant, database: Database) -> None:
+    """Weeks of ended runs of one flow beside a few of another, with logs."""
+    async with database.connection() as connection:
+        await connection.execute("SELECT make_partition('runs', $1::date + 7, 7)", week_of(AT))
+        await connection.execute(
+            """
+            INSERT INTO runs (company_id, flow_id, flow_version_id, schedule_id, scheduled_for, trigger, status,
+                              version_name, version_iteration, version_revision, digest, started_at, finished_at)
+            SELECT 1, CASE WHEN n % 500 = 0 THEN 2 ELSE 1 END, 1, n, $1::timestamptz - n * interval '20 seconds',
+                   'schedule', CASE WHEN n % 500 = 1 THEN 'failure' ELSE 'success' END, 'v1', 1, 1, '', $1,
+                   $1::timestamptz + n * interval '10 microseconds'
+            FROM generate_series(1, $2::integer) AS n
+            """,
+            AT,
+            MANY,
+        )
+        await connection.execute(
+            """
+            INSERT INTO run_logs (company_id, run_id, level, message, received_at)
+            SELECT 1, n, 'error', 'x', $1 FROM generate_series(1, $2::integer) AS n
+            """,
+            AT,
+            MANY,
+        )
+        await connection.execute("ANALYZE runs, run_logs")
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("kind", ["custom", "generic"])
+async def test_what_losants_clients_ask_reads_what_it_is_about(database: Database, kind: str) -> None:
+    """However many weeks there are, none is read beyond the rows that are answered or summed."""
+    found = {}
+    async with database.connection() as connection:
+        for name, asked in LOSANTS.items():
+            number, text = await touched(connection, name, kind=kind, asked=asked)
+            if number > 3 * SOME:
+                found[name] = text
+        _, text = await touched(connection, "tallies.sum_runs", kind=kind, asked=LOSANTS["tallies.sum_runs"])
+    assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
+    later = f"runs_{week_of(AT) + timedelta(days=7):%Y%m%d}"
+    assert f"on {later}" not in text or "(never executed)" in text, (
+        "a week that begins after the end is not looked into"
+    )

@@ -14,6 +14,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import orjson
+
 from core.domain.access import ActorType, Principal
 from core.domain.flows import Flow
 from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
@@ -21,21 +23,25 @@ from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.domain.people import User
 from core.domain.storage import Entry
 from core.operations import access, deletions, jobs, people, schedules, storage, transfers, undo, versions
+from core.operations.rollup import fold_endings
 from core.store import jobs as store
 from core.store.database import Connection
 from service.calls import Answer, Call, Stream
 from service.dialects.losant import flows as losant_flows
 from service.dialects.losant import jobs as losant_jobs
+from service.dialects.losant import runs as losant_runs
 from service.dialects.losant import storage as losant_storage
 from service.dialects.losant import versions as losant_versions
 from service.dialects.oauth import token as oauth_token
 from service.dialects.patchworks import flows as patchworks_flows
 from service.dialects.patchworks import login as patchworks_login
+from service.dialects.patchworks import metrics as patchworks_metrics
 from service.dialects.patchworks import schedules as patchworks_schedules
 from service.dialects.patchworks import uploads as patchworks_uploads
 from service.dialects.patchworks import versions as patchworks_versions
 from service.native import audit as native_audit
 from service.native import company as native_company
+from service.native import comparisons as native_comparisons
 from service.native import jobs as native_jobs
 from service.native import ledger as native_ledger
 from service.native import marketplace as native_marketplace
@@ -46,7 +52,7 @@ from service.native import trash as native_trash
 from service.routes import Route
 from tests.support.market import deployed, make_item
 from tests.support.people import PASSWORD, make_client, make_user
-from tests.support.runs import make_runnable
+from tests.support.runs import end_run, make_runnable
 from tests.support.tenants import KEEP, Tenant
 
 _numbers = itertools.count(1)
@@ -64,6 +70,8 @@ UNKNOWN = {
     "run": str(LARGEST_ID - 1),
     "version": str(LARGEST_ID - 1),
     "item": str(LARGEST_ID - 1),
+    "a": str(LARGEST_ID - 1),
+    "b": str(LARGEST_ID - 1),
 }
 """A well-formed id that nothing has, for every name a path parameter goes by."""
 
@@ -271,6 +279,13 @@ async def _inactive(tenant: Tenant) -> Arranged:
     return replace(arranged, ids={**arranged.ids, "version": str(version.id)})
 
 
+async def _pair(tenant: Tenant) -> Arranged:
+    arranged = await _company_flow(tenant)
+    assert arranged.flow is not None
+    made = [await tenant.make_version(arranged.flow, f"v{next(_numbers)}") for _ in range(2)]
+    return replace(arranged, ids={**arranged.ids, "a": str(made[0].id), "b": str(made[1].id)})
+
+
 async def _deploy(tenant: Tenant) -> Arranged:
     return replace(await _inactive(tenant), body={"deployed_at": "2026-01-01T00:00:00Z"})
 
@@ -376,6 +391,14 @@ async def _ended_run(tenant: Tenant) -> Arranged:
     return Arranged({"run": str(run.id)}, flow=runnable.flow)
 
 
+async def _measured(tenant: Tenant) -> Arranged:
+    """A flow of which a run has ended, and was counted."""
+    runnable = await make_runnable(tenant, None)
+    await runnable.stop(await runnable.start())
+    await fold_endings(tenant.database, 100)
+    return Arranged({"flow": str(runnable.flow.id)}, flow=runnable.flow)
+
+
 async def _report(tenant: Tenant) -> Arranged:
     """Of a run that was sent, as far as the ledger knows."""
     arranged = await _run(tenant)
@@ -383,6 +406,26 @@ async def _report(tenant: Tenant) -> Arranged:
         await connection.execute("UPDATE runs SET attempts = 1 WHERE id = $1", int(arranged.ids["run"]))
     body = {"status": "partial_success", "message": "2 of 3", "metrics": {"rows": 2}, "logs": ["one"]}
     return replace(arranged, body=body)
+
+
+async def _told_of(tenant: Tenant) -> Arranged:
+    """A flow in Losant's words, of which one run has failed."""
+    runnable = await make_runnable(tenant, None, body=orjson.dumps(CONTENT).decode())
+    await end_run(tenant, await runnable.start(), "failure", {"level": "error", "message": "No such table."})
+    flow, version = runnable.flow, runnable.version
+    ids = {"applicationId": tenant.application, "flowId": hex_id(flow.id), "flowVersionId": hex_id(version.id)}
+    return Arranged(ids, flow=flow)
+
+
+async def _flow_told_of(tenant: Tenant) -> Arranged:
+    arranged = await _told_of(tenant)
+    ids = {name: value for name, value in arranged.ids.items() if name != "flowVersionId"}
+    return replace(arranged, ids=ids)
+
+
+async def _button(tenant: Tenant) -> Arranged:
+    """Its content says no key, so the button goes by its place."""
+    return replace(await _flow_told_of(tenant), body={"key": "#1", "payload": {"on": True}})
 
 
 async def _login(tenant: Tenant) -> Arranged:
@@ -414,6 +457,13 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     losant_storage.set_entry: _new_value,
     losant_storage.clear_storage: _stored,
     losant_storage.read_metadata: _stored,
+    losant_runs.read_flow_stats: _flow_told_of,
+    losant_runs.list_flow_errors: _flow_told_of,
+    losant_runs.list_flow_log: _flow_told_of,
+    losant_runs.press_button: _button,
+    losant_runs.read_version_stats: _told_of,
+    losant_runs.list_version_errors: _told_of,
+    losant_runs.list_version_log: _told_of,
     losant_jobs.list_job_logs: _job_log,
     losant_jobs.read_job_log: _job_log,
     native_jobs.list_jobs: _nothing,
@@ -446,6 +496,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_starts.stop_run: _run,
     native_starts.report_run: _report,
     native_starts.list_run_logs: _run,
+    patchworks_metrics.list_metrics: _measured,
     patchworks_flows.list_flows: _nothing,
     patchworks_flows.create_flow: _new_company_flow,
     patchworks_flows.read_flow: _company_flow,
@@ -467,6 +518,7 @@ ARRANGEMENTS: dict[Callable[[Call], Awaitable[Answer | Stream]], Arrange] = {
     native_marketplace.yank_item: _yank,
     native_marketplace.list_log: _item,
     native_transfers.export_version: _inactive,
+    native_comparisons.compare_versions: _pair,
     native_transfers.import_flow: _file,
     native_audit.list_events: _nothing,
     native_company.read_company: _nothing,

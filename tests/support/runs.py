@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,7 @@ from core.domain.versions import Version
 from core.operations import starts
 from core.operations.starts import Start
 from core.store.starts import Payload
+from schemas.reports import report_of
 from tests.support.receiver import Received, Reply
 from tests.support.tenants import Tenant
 
@@ -55,6 +57,29 @@ async def make_runnable(
     await tenant.deploy(flow, version)
     running = Running(runner_url=runner_url, run_timeout_seconds=timeout)
     return Runnable(tenant, await tenant.change_flow(flow, FlowChange(running=running)), version)
+
+
+async def end_run(
+    tenant: Tenant, run: Run, status: str, *logs: object, message: str | None = None, at: datetime | None = None
+) -> None:
+    """As its runner would, right after it took it; as if at another time, where that is said."""
+    async with tenant.database.connection() as connection:
+        await connection.execute(
+            "UPDATE runs SET attempts = 1, dispatched_at = clock_timestamp() WHERE id = $1", run.id
+        )
+    told = {"status": status, "logs": [*logs], **({} if message is None else {"message": message})}
+    await starts.report_run(tenant.principal, tenant.database, run.id, report_of(told))
+    if at is not None:
+        async with tenant.database.connection() as connection:
+            await connection.execute(
+                """
+                UPDATE runs SET started_at = $2::timestamptz - (finished_at - started_at), finished_at = $2,
+                                scheduled_for = $2::timestamptz - (finished_at - scheduled_for)
+                WHERE id = $1
+                """,
+                run.id,
+                at,
+            )
 
 
 async def read_run(tenant: Tenant, run: Run | int) -> asyncpg.Record:

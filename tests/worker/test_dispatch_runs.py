@@ -21,6 +21,7 @@ from core.operations import access, starts
 from core.settings import Settings
 from schemas.losant import content_of
 from tests.support.machinery import Machinery
+from tests.support.names import Names
 from tests.support.receiver import Manner, Receiver, Reply
 from tests.support.runs import (
     come_due,
@@ -71,6 +72,7 @@ async def test_a_runner_is_told_what_to_run(tenant: Tenant, machinery: Machinery
         "schedule_id": None,
         "scheduled_for": row["scheduled_for"].strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "trigger": "manual",
+        "trigger_key": None,
         "attempt": 1,
         "payload": {"a": 1.5},
     }
@@ -280,6 +282,21 @@ async def test_loopback_is_refused_unless_it_is_allowed(
             assert await careful.run(name) == "settled"
         assert not runner.requests
     assert (await read_run(tenant, run))["reason"] == "target_refused"
+
+
+async def test_a_name_that_has_moved_since_leads_nowhere(tenant: Tenant, machinery: Machinery) -> None:
+    """It is asked about once a try: the address that is checked is the one that is connected to."""
+    names = Names(["127.0.0.1"], ["169.254.169.254"], ["127.0.0.1", "169.254.169.254"])
+    async with Receiver() as runner, Outbound(allow_private=True, resolver=names) as asking:
+        runnable = await make_runnable(tenant, f"http://rebinding.example:{runner.port}/")
+        worker = Runner(replace(machinery.tools, runners=asking), HANDLERS)
+        runs = []
+        for _ in range(3):
+            runs.append(await runnable.start())
+            assert [await worker.run(name) for name in await machinery.deliver()] == ["settled"]
+        assert (names.asked, len(runner.requests)) == (3, 1)
+    rows = [await read_run(tenant, run) for run in runs]
+    assert [row["reason"] for row in rows] == [None, "target_refused", "target_refused"]
 
 
 async def test_a_run_that_cannot_be_signed_is_not_sent(tenant: Tenant, machinery: Machinery) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ipaddress
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.jobs import LEASE_SECONDS, JobFailure, PermanentFailure, TransientFailure
 from tests.support.certificates import make_certificate
+from tests.support.names import Names
 from tests.support.receiver import Manner, Receiver, Reply
 from worker.outbound import LARGEST_ANSWER, POST_SECONDS, Outbound, is_allowed
 
@@ -231,26 +230,6 @@ async def test_the_control_reaches_the_receiver_when_private_addresses_are_allow
     async with Receiver() as receiver, Outbound(allow_private=True) as outbound:
         for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
             assert (await outbound.post(f"http://{host}:{receiver.port}/", b"{}", {})).status == 204
-
-
-class Names(AbstractResolver):
-    """A name server under somebody else's control: answers each question differently, and counts the questions."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.asked = 0
-        self._answers = answers
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        answer = self._answers[min(self.asked, len(self._answers) - 1)]
-        self.asked += 1
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0) for address in answer
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 async def test_the_address_that_was_checked_is_the_one_connected_to() -> None:

@@ -133,3 +133,15 @@ async def test_what_was_deleted_from_storages_goes_a_few_at_a_time(tenant: Tenan
         await connection.execute("UPDATE deleted_storages SET purge_after = clock_timestamp()")
     rounds = [await pruner.run_once() for _ in range(3)]
     assert (rounds, await count(tenant, "deleted_storages")) == ([MOST_STORAGES, 1, 0], 0)
+
+
+async def test_numbers_go_when_the_time_of_their_interval_is_over(tenant: Tenant, pruner: Pruner) -> None:
+    async with tenant.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO version_metrics (company_id, flow_id, flow_version_id, type, key, span, period_start, count)"
+            " SELECT 1, 1, 1, 'runs', 'success', span, date_bin('1 day', clock_timestamp(), 'epoch') - age, 1"
+            " FROM unnest('{5m,hour,day}'::text[]) AS span,"
+            " unnest('{0 d,13 d,15 d,179 d,181 d,1094 d,1096 d}'::interval[]) AS age"
+        )
+    assert (await pruner.run_once(), await count(tenant, "version_metrics")) == (5 + 3 + 1, 2 + 4 + 6)
+    assert await pruner.run_once() == 0

@@ -1,8 +1,9 @@
 -- name: find_sendable
 -- Runs of a job that are to be sent and are not under way ($6), by the priority of their flows and then as they were
--- due. The two instants name the partitions. A flow that was deleted meanwhile still says where its last runs go.
+-- due. The two instants name the partitions. A flow that was deleted meanwhile still says where its last runs go. The
+-- company is no index's here, as in put_off_runs.
 SELECT r.id, r.scheduled_for, r.schedule_id, r.message_key, r.flow_id, r.flow_version_id, r.version_name,
-       r.version_iteration, r.version_revision, r.digest, r.trigger, r.created_at,
+       r.version_iteration, r.version_revision, r.digest, r.trigger, r.trigger_key, r.created_at,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age_seconds,
        coalesce(f.runner_url, d.runner_url, c.runner_url) AS runner_url,
        coalesce(f.run_timeout_seconds, d.run_timeout_seconds, 3600) AS run_timeout_seconds
@@ -10,17 +11,17 @@ FROM runs r
 JOIN companies c ON c.id = r.company_id
 LEFT JOIN flows f ON f.id = r.flow_id AND f.company_id = r.company_id
 LEFT JOIN deleted_flows d ON d.id = r.flow_id AND d.company_id = r.company_id
-WHERE r.company_id = $1 AND r.id = ANY($2::bigint[]) AND r.scheduled_for BETWEEN $3 AND $4
+WHERE r.company_id + 0 = $1 AND r.id = ANY($2::bigint[]) AND r.scheduled_for BETWEEN $3 AND $4
   AND r.job_id = $5 AND r.status = 'queued' AND NOT r.buffered AND r.due_at IS NULL
   AND r.id <> ALL($6::bigint[])
 ORDER BY coalesce(f.flow_priority, 3), r.scheduled_for, r.id;
 
 -- name: begin_tries
 -- Counts a try of each of these runs before it is made: a worker that dies in it has used it up. Whoever ended one of
--- them meanwhile has taken it out.
+-- them meanwhile has taken it out. The company is no index's here, as in put_off_runs.
 UPDATE runs
 SET attempts = attempts + 1, dispatched_at = coalesce(dispatched_at, clock_timestamp())
-WHERE company_id = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
+WHERE company_id + 0 = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
   AND job_id = $5 AND status = 'queued' AND due_at IS NULL
 RETURNING id, attempts, clock_timestamp() AS began_at, payload, payload_type;
 
@@ -43,13 +44,14 @@ CROSS JOIN LATERAL (
 
 -- name: put_off_runs
 -- Back to waiting: nobody holds them until $4 seconds from now, each its own, and then they are staged again. The
--- company is added to nothing so that no index begins with it here: of one company everything may be due at once.
+-- company is added to nothing so that no index begins with it here: of one company everything may be due at once. The
+-- two instants name the partitions.
 UPDATE runs r
 SET due_at = clock_timestamp() + make_interval(secs => w.seconds), reason = w.reason, message = w.message
 FROM unnest($2::bigint[], $3::timestamptz[], $4::float8[], $5::text[], $6::text[])
      AS w (id, scheduled_for, seconds, reason, message)
 WHERE r.company_id + 0 = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
-  AND r.job_id = $7 AND r.status = 'queued' AND NOT r.buffered;
+  AND r.scheduled_for BETWEEN $8 AND $9 AND r.job_id = $7 AND r.status = 'queued' AND NOT r.buffered;
 
 -- name: mark_started
 -- The runner has them and will report; each is waited for as long as its flow says. One whose report was faster than
@@ -60,7 +62,7 @@ SET status = 'started', started_at = w.began_at, reason = NULL, message = NULL,
 FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::float8[])
      AS w (id, scheduled_for, began_at, seconds)
 WHERE r.company_id + 0 = $1 AND r.id = w.id AND r.scheduled_for = w.scheduled_for
-  AND r.job_id = $6 AND r.status = 'queued' AND NOT r.buffered;
+  AND r.scheduled_for BETWEEN $7 AND $8 AND r.job_id = $6 AND r.status = 'queued' AND NOT r.buffered;
 
 -- name: keep_late_results
 -- The first thing that a runner said of a run after its end. It changes nothing else. The company is no index's here,
@@ -121,10 +123,11 @@ WHERE due_at <= (SELECT clock_timestamp()) AND status = 'started'
 ORDER BY due_at LIMIT $1;
 
 -- name: take_back
--- Runs that a job held when it ended before its time: they wait again, for nothing but the next look.
+-- Runs that a job held when it ended before its time: they wait again, for nothing but the next look. The company is no
+-- index's here, as in put_off_runs.
 UPDATE runs
 SET due_at = clock_timestamp()
-WHERE company_id = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
+WHERE company_id + 0 = $1 AND id = ANY($2::bigint[]) AND scheduled_for BETWEEN $3 AND $4
   AND job_id = $5 AND status = 'queued' AND NOT buffered AND due_at IS NULL;
 
 -- name: next_due_in

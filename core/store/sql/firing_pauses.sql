@@ -5,11 +5,11 @@ WHERE ended_at IS NULL OR ended_at > $1 ORDER BY began_at;
 
 -- name: begin_pause
 -- Stops all firing; nothing is returned where it is stopped already.
-INSERT INTO firing_pauses (reason) VALUES ($1) ON CONFLICT DO NOTHING RETURNING began_at;
+INSERT INTO firing_pauses (reason) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id, began_at;
 
 -- name: end_pause
--- Lets everything fire again from now on.
-UPDATE firing_pauses SET ended_at = clock_timestamp() WHERE ended_at IS NULL RETURNING began_at;
+-- Lets everything fire again from now on; of a clock that was set back meanwhile, from when the pause began.
+UPDATE firing_pauses SET ended_at = greatest(began_at, clock_timestamp()) WHERE ended_at IS NULL RETURNING id, began_at;
 
 -- name: is_paused
 -- Whether nothing may be fired now: what dispatch asks before it sends.

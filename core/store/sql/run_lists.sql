@@ -27,6 +27,6 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: list_recent
--- The newest runs of all companies after this one, for the command line.
+-- The newest runs of all companies, for the command line.
 SELECT id, company_id, flow_id, schedule_id, scheduled_for, trigger, status, reason, attempts
-FROM runs WHERE id > $1 ORDER BY id DESC LIMIT $2;
+FROM runs ORDER BY id DESC LIMIT $1;

@@ -12,8 +12,8 @@ SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, $1:
 -- name: insert_due
 -- Runs of locked schedules and, for those that are to begin, the jobs that dispatch them: $8 and $9 are the jobs'
 -- numbers and public ids, of which $7 says whose each run is. An instant that has its account already is left alone, and
--- a job without a run is not written. $10 is what made them begin, where nothing was due. Returns how many runs were
--- written.
+-- a job without a run is not written. $10 is what made them begin, where nothing was due. What is not to be run has
+-- ended; the metrics are told so by the number, of five minutes at a time. Returns how many runs were written.
 WITH stored AS (
     INSERT INTO runs (company_id, flow_id, flow_version_id, schedule_id, scheduled_for, trigger, trigger_key, status,
                       reason, buffered, dst_merged, version_name, version_iteration, version_revision, digest,
@@ -28,7 +28,12 @@ WITH stored AS (
     JOIN flow_versions v ON v.id = st.flow_version_id AND v.company_id = st.company_id
     LEFT JOIN timers t ON t.id = st.schedule_id
     ON CONFLICT DO NOTHING
-    RETURNING id, company_id, scheduled_for, job_id
+    RETURNING id, company_id, flow_id, flow_version_id, scheduled_for, status, finished_at, job_id
+), told AS (
+    INSERT INTO run_endings (company_id, flow_id, flow_version_id, status, ended_at, number)
+    SELECT company_id, flow_id, flow_version_id, status, min(finished_at), count(*)
+    FROM stored WHERE finished_at IS NOT NULL
+    GROUP BY company_id, flow_id, flow_version_id, status, date_bin('5 minutes', finished_at, 'epoch')
 ), staged AS (
     INSERT INTO jobs (id, public_id, company_id, kind, queue, arguments, requested_by_type, deliver_at)
     OVERRIDING SYSTEM VALUE
@@ -45,17 +50,24 @@ SELECT count(*) FROM stored;
 -- name: supersede
 -- The run of each of these locked schedules that waited for another one to end: a later one waits now. Not those of a
 -- repair, which all have their turn.
-UPDATE runs
-SET status = 'skipped', reason = 'overlap', buffered = false, finished_at = clock_timestamp()
-WHERE schedule_id = ANY($1::bigint[]) AND buffered AND status = 'queued' AND trigger <> 'repair'
-RETURNING schedule_id;
+WITH skipped AS (
+    UPDATE runs
+    SET status = 'skipped', reason = 'overlap', buffered = false, finished_at = clock_timestamp()
+    WHERE schedule_id = ANY($1::bigint[]) AND buffered AND status = 'queued' AND trigger <> 'repair'
+    RETURNING company_id, flow_id, flow_version_id, schedule_id, status, finished_at
+), told AS (
+    INSERT INTO run_endings (company_id, flow_id, flow_version_id, status, ended_at)
+    SELECT company_id, flow_id, flow_version_id, status, finished_at FROM skipped
+)
+SELECT schedule_id FROM skipped;
 
 -- name: list_schedules_of
--- Whose states are to be locked before these runs are; those started by hand have none.
+-- Whose states are to be locked before these runs are; those started by hand have none. $3 and $4 are the first and the
+-- last of the instants, here and below: they name the partitions, of which planning all took longer than the work.
 SELECT DISTINCT r.schedule_id
 FROM unnest($1::bigint[], $2::timestamptz[]) AS g (id, scheduled_for)
 JOIN runs r ON r.id = g.id AND r.scheduled_for = g.scheduled_for
-WHERE r.schedule_id IS NOT NULL
+WHERE r.schedule_id IS NOT NULL AND r.scheduled_for BETWEEN $3 AND $4
 ORDER BY r.schedule_id;
 
 -- name: lock_active
@@ -63,18 +75,31 @@ ORDER BY r.schedule_id;
 SELECT r.id, r.scheduled_for, r.schedule_id, r.company_id, r.buffered
 FROM runs r
 WHERE (r.id, r.scheduled_for) IN (SELECT * FROM unnest($1::bigint[], $2::timestamptz[]))
-  AND r.status IN ('queued', 'started')
+  AND r.scheduled_for BETWEEN $3 AND $4 AND r.status IN ('queued', 'started')
 ORDER BY r.id
 FOR NO KEY UPDATE;
 
 -- name: end_runs
 -- The end of locked runs that go on. A started run keeps when the runner took it; one that never began has no duration.
-UPDATE runs r
-SET status = g.status, reason = g.reason, message = g.message, result = g.result, finished_at = clock_timestamp(),
-    due_at = NULL, buffered = false, started_at = coalesce(r.started_at, g.started_at)
-FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[])
-     AS g (id, scheduled_for, status, reason, message, result, started_at)
-WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for;
+-- The metrics are told in the same statement, by a row of their own for each: numbers that many runs share would be
+-- written by one transaction after the other.
+WITH ended AS (
+    UPDATE runs r
+    SET status = g.status, reason = g.reason, message = g.message, result = g.result, finished_at = clock_timestamp(),
+        due_at = NULL, buffered = false, started_at = coalesce(r.started_at, g.started_at)
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[])
+         AS g (id, scheduled_for, status, reason, message, result, started_at)
+    WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for AND r.scheduled_for BETWEEN $8 AND $9
+    RETURNING r.company_id, r.flow_id, r.flow_version_id, r.status, r.finished_at, r.attempts, r.started_at,
+              r.scheduled_for, octet_length(r.payload) AS payload_bytes, r.result ->> 'metrics' AS metrics
+)
+INSERT INTO run_endings (company_id, flow_id, flow_version_id, status, ended_at, attempts, duration_us, lateness_us,
+                         payload_bytes, metrics)
+SELECT company_id, flow_id, flow_version_id, status, finished_at, attempts,
+       extract(epoch FROM finished_at - started_at) * 1000000,
+       extract(epoch FROM coalesce(started_at, finished_at) - scheduled_for) * 1000000, payload_bytes,
+       nullif(metrics, '{}')
+FROM ended;
 
 -- name: find_first_buffered
 -- Of each of these locked schedules the run whose turn it is now.
@@ -122,7 +147,18 @@ WHERE company_id = $1 AND schedule_id = $2 AND status = 'missed'
 ORDER BY scheduled_for LIMIT $3;
 
 -- name: reopen_missed
--- Missed instants that are run after all, each when its turn comes; their schedule is locked.
-UPDATE runs
+-- Missed instants that are run after all, each when its turn comes; their schedule is locked. The metrics are told that
+-- so many fewer were missed, in the period that has counted them: when they had been given up is gone once they wait.
+WITH missed AS (
+    SELECT id, scheduled_for, company_id, flow_id, flow_version_id, status, finished_at FROM runs
+    WHERE company_id = $1 AND schedule_id = $2 AND scheduled_for = ANY($3::timestamptz[]) AND status = 'missed'
+), told AS (
+    INSERT INTO run_endings (company_id, flow_id, flow_version_id, status, ended_at, number)
+    SELECT company_id, flow_id, flow_version_id, status, min(finished_at), -count(*)
+    FROM missed
+    GROUP BY company_id, flow_id, flow_version_id, status, date_bin('5 minutes', finished_at, 'epoch')
+)
+UPDATE runs r
 SET status = 'queued', trigger = 'repair', reason = NULL, message = NULL, finished_at = NULL, buffered = true
-WHERE company_id = $1 AND schedule_id = $2 AND scheduled_for = ANY($3::timestamptz[]) AND status = 'missed';
+FROM missed m
+WHERE r.company_id = $1 AND r.id = m.id AND r.scheduled_for = m.scheduled_for;

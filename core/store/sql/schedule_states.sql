@@ -1,11 +1,12 @@
 -- name: lock_due
 -- Schedules with something due in ($1, $2], the earliest first. Those that somebody else accounts for, edits or ends a
 -- run of are left to them, and where another version was to be deployed before that instant, that comes first. What is
--- decided about one is read in a later statement.
+-- decided about one is read in a later statement. Not ordered by the id as well: where a hundred thousand are due at
+-- one instant, each claim would sort all that are left. Who waits for nobody may lock in any order.
 SELECT schedule_id FROM schedule_states st
 WHERE next_due > $1 AND next_due <= $2
   AND NOT EXISTS (SELECT FROM flow_versions v WHERE v.flow_id = st.flow_id AND v.deploy_at < st.next_due)
-ORDER BY next_due, schedule_id LIMIT $3
+ORDER BY next_due LIMIT $3
 FOR NO KEY UPDATE OF st SKIP LOCKED;
 
 -- name: list_live
@@ -87,6 +88,18 @@ SET live_since = coalesce(st.live_since, excluded.live_since), next_due = exclud
 -- name: read_plan
 -- When another version of this locked flow is, or was, to be deployed; null if none is.
 SELECT deploy_at FROM flow_versions WHERE flow_id = $2 AND company_id = $1 AND deploy_at IS NOT NULL;
+
+-- name: read_passed
+-- The latest instant in ($3, $4] that a schedule or timer of a locked flow, or a former one, has an account of: after
+-- now there is one only where the clock was set back. Null where there is none.
+SELECT greatest(
+    (SELECT max(r.scheduled_for) FROM runs r
+     WHERE r.flow_id = $2 AND r.company_id = $1 AND r.schedule_id IS NOT NULL
+       AND r.scheduled_for > $3 AND r.scheduled_for <= $4),
+    (SELECT max(g.until_at) FROM run_gaps g
+     WHERE g.flow_id = $2 AND g.company_id = $1
+       AND g.until_at > $3 + interval '1 second' AND g.until_at <= $4) - interval '1 microsecond'
+);
 
 -- name: next_due_in
 -- When the next instant is due, in seconds from now by the database; null if none ever is.

@@ -6,13 +6,32 @@ FROM flow_versions v
 WHERE v.company_id = $1 AND v.flow_id = $2
   AND CASE WHEN $3::bigint IS NULL THEN v.status = 'Deployed' ELSE v.id = $3 END;
 
+-- name: find_button
+-- The version of a flow that a button would start: by its id or, where it has none such, by its name, else the one that
+-- stands as $5; and whether its content has the button $6. One without a key goes by its place, as timers do. Content may
+-- hold anything where triggers should be.
+SELECT v.id, v.name, v.iteration, v.revision, v.digest, EXISTS (
+    SELECT FROM json_array_elements(CASE WHEN json_typeof(v.body -> 'triggers') = 'array' THEN v.body -> 'triggers'
+                                         ELSE '[]' END) WITH ORDINALITY AS t (value, place)
+    WHERE CASE WHEN json_typeof(t.value) = 'object'
+               THEN t.value ->> 'type' = 'virtualButton' AND coalesce(t.value ->> 'key', '#' || t.place) = $6 END
+) AS has_button
+FROM flow_versions v
+WHERE v.company_id = $1 AND v.flow_id = $2
+  AND v.id = coalesce(
+      (SELECT i.id FROM flow_versions i
+       WHERE i.id = $3 AND i.flow_id = $2 AND i.company_id = $1 AND i.status <> 'Draft'),
+      (SELECT n.id FROM flow_versions n WHERE n.flow_id = $2 AND n.name = $4 AND n.company_id = $1),
+      (SELECT s.id FROM flow_versions s WHERE s.flow_id = $2 AND s.company_id = $1 AND s.status = $5)
+  );
+
 -- name: insert_run
 -- A run that nobody's schedule asked for, due when it was accepted, and the job that sends it.
 WITH started AS (
-    INSERT INTO runs (company_id, flow_id, flow_version_id, scheduled_for, trigger, status, version_name,
+    INSERT INTO runs (company_id, flow_id, flow_version_id, scheduled_for, trigger, trigger_key, status, version_name,
                       version_iteration, version_revision, digest, job_id, payload, payload_type, message_key, retry_of,
                       requested_by_type, requested_by_id)
-    VALUES ($1, $2, $3, clock_timestamp(), $4, 'queued', $5, $6, $7, $8,
+    VALUES ($1, $2, $3, clock_timestamp(), $4, $16, 'queued', $5, $6, $7, $8,
             nextval(pg_get_serial_sequence('jobs', 'id')), $9, $10, $11, $12, $13, $14)
     RETURNING id, company_id, scheduled_for, job_id
 ), staged AS (
