@@ -175,9 +175,13 @@ class Database:
         raise AssertionError("the loop returns or raises")
 
 
+USUAL_CONNECTIONS = 10
+"""Of a pool whose owner names no number."""
+
+
 @asynccontextmanager
 async def open_database(
-    settings: Settings, *, role: str, size: int = 10, plan_once: bool = False
+    settings: Settings, *, role: str, size: int = USUAL_CONNECTIONS, plan_once: bool = False
 ) -> AsyncIterator[Database]:
     """Opens a pool of at most `size` connections for the life of the context. Raises SettingsError if it cannot.
 
