@@ -71,7 +71,7 @@ SET status = g.status, reason = g.reason, message = g.message, result = g.result
     due_at = NULL, buffered = false, started_at = coalesce(r.started_at, g.started_at)
 FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[])
      AS g (id, scheduled_for, status, reason, message, result, started_at)
-WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for
+WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for AND r.scheduled_for BETWEEN $8 AND $9
 """
 """How a run ends where nobody counts it."""
 
