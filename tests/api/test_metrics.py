@@ -73,6 +73,12 @@ async def test_what_runners_answered_is_told(
         ("filter[type]=runs,duration&filter[key]=success,p95", {"success", "p95"}),
         ("filter[key]=p95", {"p95"}),
         ("filter[key]=rows:max", {"rows:max"}),
+        ("filter[key]=rows:max,p50,failure,other", {"rows:max", "p50", "failure"}),
+        ("filter[type]=custom,runs&filter[key]=rows:sum,success", {"rows:sum", "success"}),
+        (
+            "filter[type]=custom",
+            {f"rows:{stat}" for stat in ("avg", "count", "max", "min", "p50", "p95", "p99", "sum")},
+        ),
         ("filter[key]=other", set()),
         ("filter[type]=payload", set()),
         ("filter[type]=custom&filter[key]=p95", set()),
@@ -96,7 +102,10 @@ async def test_numbers_are_narrowed(key: Api, tenant: Tenant, database: Database
         past=quote((now - timedelta(days=1)).isoformat()),
         future=quote((now + timedelta(days=1)).isoformat()),
     )
-    assert set(values(await ask(key, runnable, asked))) == keys
+    rows = await ask(key, runnable, asked)
+    assert set(values(rows)) == keys
+    one = await key.get(f"/api/v1/flows/{runnable.flow.id}/version-metrics?per_page=1&{asked}")
+    assert one.json["meta"]["total"] == len(rows)
 
 
 @pytest.mark.leaves_jobs

@@ -61,11 +61,36 @@ DELETE FROM version_metrics WHERE (flow_id, span, period_start, flow_version_id,
     FOR UPDATE SKIP LOCKED
 );
 
--- name: list_metrics
--- A page of numbers of a flow in the windows ($3, $4, $5), each an interval and from when to when its periods begin. What
--- is told of each type is ($6, $7). A number that came to nothing again, since everything missed was run after all, is
--- as if it had never been. Each window is read in order and up to the end of the page: in the key's own order nothing
--- else is read. Distributions are fetched for the page alone: sorted along, those of a day would not fit into memory.
+-- name: list_interval
+-- A page of numbers of a flow: those of interval $3 whose periods begin in [$4, $5). What is told of each type is
+-- ($6, $7). A number that came to nothing again, since everything missed was run after all, is as if it had never been.
+-- In the key's own order nothing behind the page is read. Distributions are fetched for the page alone: sorted along,
+-- those of a day would not fit into memory.
+WITH page AS MATERIALIZED (
+    SELECT m.* FROM (
+        SELECT r.flow_version_id, r.type, r.key, r.span, r.period_start, s.stat,
+               CASE r.type WHEN 'runs' THEN r.key
+                           WHEN 'custom' THEN CASE r.key WHEN '' THEN 'other' ELSE r.key || ':' || s.stat END
+                           ELSE s.stat END COLLATE "C" AS shown
+        FROM version_metrics r
+        JOIN unnest($6::text[], $7::text[]) AS s (type, stat)
+          ON s.type = CASE WHEN r.type = 'custom' AND r.key = '' THEN 'other' ELSE r.type END
+        WHERE r.company_id = $1 AND r.flow_id = $2 AND r.span = $3
+          AND r.period_start >= $4 AND r.period_start < $5 AND r.count > 0
+    ) AS m
+    WHERE /* query */ TRUE
+    ORDER BY /* order */ 1
+    LIMIT $8 OFFSET $9
+)
+SELECT m.flow_version_id, m.type, m.shown, m.stat, m.span, m.period_start, r.count, r.total, r.squares, r.least,
+       r.greatest, r.buckets, r.counts
+FROM page m
+JOIN version_metrics r ON r.company_id = $1 AND r.flow_id = $2 AND r.span = m.span AND r.period_start = m.period_start
+    AND r.flow_version_id = m.flow_version_id AND r.type = m.type AND r.key = m.key
+ORDER BY /* order */ 1;
+
+-- name: list_intervals
+-- The same of several intervals, ($3, $4, $5) of each; each is read up to the end of the page.
 WITH page AS MATERIALIZED (
     SELECT m.*
     FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
@@ -96,13 +121,29 @@ JOIN version_metrics r ON r.company_id = $1 AND r.flow_id = $2 AND r.span = m.sp
 ORDER BY /* order */ 1;
 
 -- name: count_metrics
--- How many numbers list_metrics has to page through, counted up to $8.
+-- How many numbers there are to page through, of up to $8 rows: as many as are told of each, without telling them.
+SELECT coalesce(sum(c.rows * t.stats), 0)::bigint
+FROM (
+    SELECT m.told, count(*) AS rows FROM (
+        SELECT CASE WHEN m.type = 'custom' AND m.key = '' THEN 'other' ELSE m.type END AS told
+        FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
+        JOIN version_metrics m ON m.span = w.span AND m.period_start >= w.since AND m.period_start < w.until
+        WHERE m.company_id = $1 AND m.flow_id = $2 AND m.count > 0 AND /* query */ TRUE
+        LIMIT $8
+    ) AS m
+    GROUP BY m.told
+) AS c
+JOIN (SELECT s.type, count(*) AS stats FROM unnest($6::text[], $7::text[]) AS s (type, stat) GROUP BY s.type) AS t
+  ON t.type = c.told;
+
+-- name: count_own
+-- The same where some are asked for by names of their own, each with what is to be told of it.
 SELECT count(*) FROM (
     SELECT
     FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
     CROSS JOIN LATERAL (
         SELECT m.* FROM (
-            SELECT r.flow_version_id, r.type,
+            SELECT r.flow_version_id, r.type, r.key, r.span, r.period_start, s.stat,
                    CASE r.type WHEN 'runs' THEN r.key
                                WHEN 'custom' THEN CASE r.key WHEN '' THEN 'other' ELSE r.key || ':' || s.stat END
                                ELSE s.stat END COLLATE "C" AS shown
