@@ -40,7 +40,7 @@ range, or for one type."""
 MOST_ADDED = 5_000
 """Rows that one statement adds to: some 100 ms."""
 
-_KEY = itemgetter(1, 5, 6, 2, 3, 4)
+_KEY = itemgetter(1, 5, 3, 6, 2, 4)
 """What rows are sorted by: the order of the table's key, in which every statement adds to them. Texts by code point, as
 the table has them."""
 
@@ -61,7 +61,7 @@ METRICS = Shelf(
         "key": Sort("m.shown"),
         "interval": Sort("m.span"),
     },
-    order=(Sort("m.period_start, m.flow_version_id, m.type, m.key, m.span, m.shown"), False),  # the key's own order
+    order=(Sort("m.type, m.period_start, m.flow_version_id, m.key, m.span, m.shown"), False),  # the key's own order
 )
 
 

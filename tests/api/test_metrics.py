@@ -117,7 +117,8 @@ async def test_pages_follow_each_other_in_any_order(key: Api, tenant: Tenant, da
         await move(database, timedelta(hours=5))
     await fold_all(database)
     everything = [row for page in (1, 2, 3, 4) for row in await ask(key, runnable, f"page={page}")]
-    assert [row["period_start"] for row in everything] == sorted(row["period_start"] for row in everything)
+    order = [(row["type"], row["period_start"]) for row in everything]
+    assert order == sorted(order)
     places = {(row["interval"], row["period_start"], row["type"], row["key"]) for row in everything}
     assert len(places) == len(everything)
     for sort in ("-period_start", "key,-interval", "type,-period_start", "-flow_version_id"):
@@ -160,7 +161,7 @@ TEN_YEARS = "filter[from]=2016-01-01T00:00:00Z&filter[to]=2025-12-31T00:00:00Z"
         ("filter[type]=speed", 422, "must be one or more of runs, duration, lateness, payload, custom"),
         ("filter[key]=p42", 422, "must be one or more of attempts, failure"),
         ("filter[colour]=red", 400, "Allowed filter(s) are `interval, type, key, version, from, to`."),
-        ("sort=value", 400, "Allowed sort(s) are `period_start, flow_version_id, type, key, interval`."),
+        ("sort=value", 400, "Allowed sort(s) are `type, period_start, flow_version_id, key, interval`."),
     ],
 )
 async def test_what_cannot_be_asked_is_refused(

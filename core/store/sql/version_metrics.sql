@@ -31,7 +31,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6
             $8::bigint[], $9::numeric[], $10::numeric[], $11::float8[], $12::float8[], $13::text[], $14::text[])
      AS w (company_id, flow_id, flow_version_id, type, key, span, period_start, count, total, squares, least, greatest,
            buckets, counts)
-ORDER BY w.flow_id, w.span COLLATE "C", w.period_start, w.flow_version_id, w.type COLLATE "C", w.key COLLATE "C"
+ORDER BY w.flow_id, w.span COLLATE "C", w.type COLLATE "C", w.period_start, w.flow_version_id, w.key COLLATE "C"
 ON CONFLICT ON CONSTRAINT version_metrics_pkey DO UPDATE
 SET count = m.count + excluded.count, total = m.total + excluded.total, squares = m.squares + excluded.squares,
     least = least(m.least, excluded.least), greatest = greatest(m.greatest, excluded.greatest),
@@ -49,8 +49,11 @@ SET count = m.count + excluded.count, total = m.total + excluded.total, squares 
     );
 
 -- name: drop_metrics
--- The numbers of a flow in [$3, $4), which are about to be made anew.
-DELETE FROM version_metrics WHERE company_id = $1 AND flow_id = $2 AND period_start >= $3 AND period_start < $4;
+-- The numbers of a flow in [$3, $4), which are about to be made anew. Every interval and type is named, so that what is
+-- between the parts of the key that matter is not leafed through.
+DELETE FROM version_metrics
+WHERE company_id = $1 AND flow_id = $2 AND span IN ('5m', 'hour', 'day')
+  AND type IN ('runs', 'duration', 'lateness', 'payload', 'custom') AND period_start >= $3 AND period_start < $4;
 
 -- name: prune_metrics
 -- What is past the keep time of its interval, oldest first. SKIP LOCKED: what is being added to is left for later.
@@ -163,7 +166,8 @@ SELECT count(*) FROM (
 SELECT type, key, count, total, squares, least, greatest, buckets, counts
 FROM version_metrics
 WHERE company_id = $1 AND flow_id = $2 AND flow_version_id = $3 AND span = $4
-  AND period_start >= $5 AND period_start < $6 AND count > 0;
+  AND type IN ('runs', 'duration', 'lateness', 'payload', 'custom') AND period_start >= $5 AND period_start < $6
+  AND count > 0;
 
 -- name: find_company
 -- Whose flow it is, or was.
