@@ -268,7 +268,7 @@ class RunsQuery(ThingQuery, PageQuery):
     filter_started_before = _several(_moment, _MOMENT, "started_before")
 
 
-METRIC_SORTS = ("period_start", "flow_version_id", "type", "key", "interval")
+METRIC_SORTS = ("type", "period_start", "flow_version_id", "key", "interval")
 
 METRIC_KEYS = (*RUN_KEYS, *Stat, OTHER)
 """The keys there are, without those that begin with a runner's own name for what it measured."""

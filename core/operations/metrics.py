@@ -28,8 +28,9 @@ class Range:
 async def list_metrics(
     principal: Principal, database: Database, flow_id: int, asked: Range, listing: Listing
 ) -> tuple[list[Metric], int]:
-    """A page of a flow's numbers, the oldest period first unless sorted otherwise, and how many there are, up to
-    100,000. Raises NotFound for the flow, and Invalid for a range that ends before it begins, or is too long."""
+    """A page of a flow's numbers, by type and then the oldest period first unless sorted otherwise, and how many there
+    are, those of up to 100,000 rows. Raises NotFound for the flow, and Invalid for a range that ends before it begins
+    or is too long."""
     async with database.connection() as connection:
         if not await flows.is_visible(connection, principal.company_id, flow_id, principal.application_id):
             raise NotFound(FLOW_UNKNOWN)

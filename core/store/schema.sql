@@ -663,7 +663,7 @@ CREATE TABLE version_metrics (
     greatest double precision,
     buckets smallint[],
     counts bigint[],
-    CONSTRAINT version_metrics_pkey PRIMARY KEY (flow_id, span, period_start, flow_version_id, type, key),
+    CONSTRAINT version_metrics_pkey PRIMARY KEY (flow_id, span, type, period_start, flow_version_id, key),
     CONSTRAINT version_metrics_span_known CHECK ((span = ANY (ARRAY['5m'::text, 'hour'::text, 'day'::text]))),
     CONSTRAINT version_metrics_type_known CHECK ((type = ANY (ARRAY['runs'::text, 'duration'::text, 'lateness'::text, 'payload'::text, 'custom'::text])))
 ) WITH (fillfactor=80);

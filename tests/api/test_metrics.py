@@ -73,6 +73,12 @@ async def test_what_runners_answered_is_told(
         ("filter[type]=runs,duration&filter[key]=success,p95", {"success", "p95"}),
         ("filter[key]=p95", {"p95"}),
         ("filter[key]=rows:max", {"rows:max"}),
+        ("filter[key]=rows:max,p50,failure,other", {"rows:max", "p50", "failure"}),
+        ("filter[type]=custom,runs&filter[key]=rows:sum,success", {"rows:sum", "success"}),
+        (
+            "filter[type]=custom",
+            {f"rows:{stat}" for stat in ("avg", "count", "max", "min", "p50", "p95", "p99", "sum")},
+        ),
         ("filter[key]=other", set()),
         ("filter[type]=payload", set()),
         ("filter[type]=custom&filter[key]=p95", set()),
@@ -96,7 +102,10 @@ async def test_numbers_are_narrowed(key: Api, tenant: Tenant, database: Database
         past=quote((now - timedelta(days=1)).isoformat()),
         future=quote((now + timedelta(days=1)).isoformat()),
     )
-    assert set(values(await ask(key, runnable, asked))) == keys
+    rows = await ask(key, runnable, asked)
+    assert set(values(rows)) == keys
+    one = await key.get(f"/api/v1/flows/{runnable.flow.id}/version-metrics?per_page=1&{asked}")
+    assert one.json["meta"]["total"] == len(rows)
 
 
 @pytest.mark.leaves_jobs
@@ -108,7 +117,8 @@ async def test_pages_follow_each_other_in_any_order(key: Api, tenant: Tenant, da
         await move(database, timedelta(hours=5))
     await fold_all(database)
     everything = [row for page in (1, 2, 3, 4) for row in await ask(key, runnable, f"page={page}")]
-    assert [row["period_start"] for row in everything] == sorted(row["period_start"] for row in everything)
+    order = [(row["type"], row["period_start"]) for row in everything]
+    assert order == sorted(order)
     places = {(row["interval"], row["period_start"], row["type"], row["key"]) for row in everything}
     assert len(places) == len(everything)
     for sort in ("-period_start", "key,-interval", "type,-period_start", "-flow_version_id"):
@@ -151,7 +161,7 @@ TEN_YEARS = "filter[from]=2016-01-01T00:00:00Z&filter[to]=2025-12-31T00:00:00Z"
         ("filter[type]=speed", 422, "must be one or more of runs, duration, lateness, payload, custom"),
         ("filter[key]=p42", 422, "must be one or more of attempts, failure"),
         ("filter[colour]=red", 400, "Allowed filter(s) are `interval, type, key, version, from, to`."),
-        ("sort=value", 400, "Allowed sort(s) are `period_start, flow_version_id, type, key, interval`."),
+        ("sort=value", 400, "Allowed sort(s) are `type, period_start, flow_version_id, key, interval`."),
     ],
 )
 async def test_what_cannot_be_asked_is_refused(

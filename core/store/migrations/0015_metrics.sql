@@ -37,7 +37,7 @@ CREATE TABLE version_metrics (
     greatest        double precision,
     buckets         smallint[],
     counts          bigint[],
-    CONSTRAINT version_metrics_pkey PRIMARY KEY (flow_id, span, period_start, flow_version_id, type, key),
+    CONSTRAINT version_metrics_pkey PRIMARY KEY (flow_id, span, type, period_start, flow_version_id, key),
     CONSTRAINT version_metrics_type_known CHECK (type IN ('runs', 'duration', 'lateness', 'payload', 'custom')),
     CONSTRAINT version_metrics_span_known CHECK (span IN ('5m', 'hour', 'day'))
 ) WITH (fillfactor = 80);

@@ -31,7 +31,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6
             $8::bigint[], $9::numeric[], $10::numeric[], $11::float8[], $12::float8[], $13::text[], $14::text[])
      AS w (company_id, flow_id, flow_version_id, type, key, span, period_start, count, total, squares, least, greatest,
            buckets, counts)
-ORDER BY w.flow_id, w.span COLLATE "C", w.period_start, w.flow_version_id, w.type COLLATE "C", w.key COLLATE "C"
+ORDER BY w.flow_id, w.span COLLATE "C", w.type COLLATE "C", w.period_start, w.flow_version_id, w.key COLLATE "C"
 ON CONFLICT ON CONSTRAINT version_metrics_pkey DO UPDATE
 SET count = m.count + excluded.count, total = m.total + excluded.total, squares = m.squares + excluded.squares,
     least = least(m.least, excluded.least), greatest = greatest(m.greatest, excluded.greatest),
@@ -49,8 +49,11 @@ SET count = m.count + excluded.count, total = m.total + excluded.total, squares 
     );
 
 -- name: drop_metrics
--- The numbers of a flow in [$3, $4), which are about to be made anew.
-DELETE FROM version_metrics WHERE company_id = $1 AND flow_id = $2 AND period_start >= $3 AND period_start < $4;
+-- The numbers of a flow in [$3, $4), which are about to be made anew. Every interval and type is named, so that what is
+-- between the parts of the key that matter is not leafed through.
+DELETE FROM version_metrics
+WHERE company_id = $1 AND flow_id = $2 AND span IN ('5m', 'hour', 'day')
+  AND type IN ('runs', 'duration', 'lateness', 'payload', 'custom') AND period_start >= $3 AND period_start < $4;
 
 -- name: prune_metrics
 -- What is past the keep time of its interval, oldest first. SKIP LOCKED: what is being added to is left for later.
@@ -61,11 +64,36 @@ DELETE FROM version_metrics WHERE (flow_id, span, period_start, flow_version_id,
     FOR UPDATE SKIP LOCKED
 );
 
--- name: list_metrics
--- A page of numbers of a flow in the windows ($3, $4, $5), each an interval and from when to when its periods begin. What
--- is told of each type is ($6, $7). A number that came to nothing again, since everything missed was run after all, is
--- as if it had never been. Each window is read in order and up to the end of the page: in the key's own order nothing
--- else is read. Distributions are fetched for the page alone: sorted along, those of a day would not fit into memory.
+-- name: list_interval
+-- A page of numbers of a flow: those of interval $3 whose periods begin in [$4, $5). What is told of each type is
+-- ($6, $7). A number that came to nothing again, since everything missed was run after all, is as if it had never been.
+-- In the key's own order nothing behind the page is read. Distributions are fetched for the page alone: sorted along,
+-- those of a day would not fit into memory.
+WITH page AS MATERIALIZED (
+    SELECT m.* FROM (
+        SELECT r.flow_version_id, r.type, r.key, r.span, r.period_start, s.stat,
+               CASE r.type WHEN 'runs' THEN r.key
+                           WHEN 'custom' THEN CASE r.key WHEN '' THEN 'other' ELSE r.key || ':' || s.stat END
+                           ELSE s.stat END COLLATE "C" AS shown
+        FROM version_metrics r
+        JOIN unnest($6::text[], $7::text[]) AS s (type, stat)
+          ON s.type = CASE WHEN r.type = 'custom' AND r.key = '' THEN 'other' ELSE r.type END
+        WHERE r.company_id = $1 AND r.flow_id = $2 AND r.span = $3
+          AND r.period_start >= $4 AND r.period_start < $5 AND r.count > 0
+    ) AS m
+    WHERE /* query */ TRUE
+    ORDER BY /* order */ 1
+    LIMIT $8 OFFSET $9
+)
+SELECT m.flow_version_id, m.type, m.shown, m.stat, m.span, m.period_start, r.count, r.total, r.squares, r.least,
+       r.greatest, r.buckets, r.counts
+FROM page m
+JOIN version_metrics r ON r.company_id = $1 AND r.flow_id = $2 AND r.span = m.span AND r.period_start = m.period_start
+    AND r.flow_version_id = m.flow_version_id AND r.type = m.type AND r.key = m.key
+ORDER BY /* order */ 1;
+
+-- name: list_intervals
+-- The same of several intervals, ($3, $4, $5) of each; each is read up to the end of the page.
 WITH page AS MATERIALIZED (
     SELECT m.*
     FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
@@ -96,13 +124,29 @@ JOIN version_metrics r ON r.company_id = $1 AND r.flow_id = $2 AND r.span = m.sp
 ORDER BY /* order */ 1;
 
 -- name: count_metrics
--- How many numbers list_metrics has to page through, counted up to $8.
+-- How many numbers there are to page through, of up to $8 rows: as many as are told of each, without telling them.
+SELECT coalesce(sum(c.rows * t.stats), 0)::bigint
+FROM (
+    SELECT m.told, count(*) AS rows FROM (
+        SELECT CASE WHEN m.type = 'custom' AND m.key = '' THEN 'other' ELSE m.type END AS told
+        FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
+        JOIN version_metrics m ON m.span = w.span AND m.period_start >= w.since AND m.period_start < w.until
+        WHERE m.company_id = $1 AND m.flow_id = $2 AND m.count > 0 AND /* query */ TRUE
+        LIMIT $8
+    ) AS m
+    GROUP BY m.told
+) AS c
+JOIN (SELECT s.type, count(*) AS stats FROM unnest($6::text[], $7::text[]) AS s (type, stat) GROUP BY s.type) AS t
+  ON t.type = c.told;
+
+-- name: count_own
+-- The same where some are asked for by names of their own, each with what is to be told of it.
 SELECT count(*) FROM (
     SELECT
     FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (span, since, until)
     CROSS JOIN LATERAL (
         SELECT m.* FROM (
-            SELECT r.flow_version_id, r.type,
+            SELECT r.flow_version_id, r.type, r.key, r.span, r.period_start, s.stat,
                    CASE r.type WHEN 'runs' THEN r.key
                                WHEN 'custom' THEN CASE r.key WHEN '' THEN 'other' ELSE r.key || ':' || s.stat END
                                ELSE s.stat END COLLATE "C" AS shown
@@ -122,7 +166,8 @@ SELECT count(*) FROM (
 SELECT type, key, count, total, squares, least, greatest, buckets, counts
 FROM version_metrics
 WHERE company_id = $1 AND flow_id = $2 AND flow_version_id = $3 AND span = $4
-  AND period_start >= $5 AND period_start < $6 AND count > 0;
+  AND type IN ('runs', 'duration', 'lateness', 'payload', 'custom') AND period_start >= $5 AND period_start < $6
+  AND count > 0;
 
 -- name: find_company
 -- Whose flow it is, or was.
