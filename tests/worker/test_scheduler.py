@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.operations import firing
+from core.store import runs
 from core.store.database import Database
 from tests.support.fires import fire_all, gaps, make_live, state
 from tests.support.logs import Logs
@@ -133,6 +134,27 @@ async def test_partitions_are_made_ahead(tenant: Tenant, database: Database) -> 
         assert await weeks(database) == 0
     await Sweeper(database).run_once()
     assert await weeks(database) == 4
+
+
+async def test_two_that_make_the_same_partition_make_one(tenant: Tenant, database: Database) -> None:
+    """The second one looked before the first had made it, and looks again when the first is done."""
+    weeks = {runs.week_of(datetime.now(UTC) + timedelta(weeks=30))}
+
+    async def waits() -> bool:
+        async with database.connection() as connection:
+            waiting: int = await connection.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            )
+        return waiting > 0
+
+    async with database.connection() as first, database.connection() as second:
+        transaction = first.transaction()
+        await transaction.start()
+        await runs.make_weeks(first, weeks)
+        waiting = asyncio.create_task(runs.make_weeks(second, weeks))
+        await until(waits, "the second one waits")
+        await transaction.commit()
+        assert await waiting == 0
 
 
 async def test_the_pruner_drops_whole_weeks_and_days(tenant: Tenant, database: Database) -> None:

@@ -167,7 +167,8 @@ DECLARE
     moved bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(1346720333);
-    IF to_regclass(part) IS NOT NULL THEN
+    -- Not by to_regclass, here: it may remember from before the wait that there was none.
+    IF EXISTS (SELECT FROM pg_class c WHERE c.relname = part AND c.relnamespace = 'public'::regnamespace) THEN
         RETURN 0;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL) WITH (fillfactor = 85)', part, parent);
