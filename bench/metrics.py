@@ -209,7 +209,7 @@ async def _measure_reading(database: Database, tenant: Tenant, flow_id: int, siz
         for name, filters in (
             ("duration p95", {"type": ["duration"], "key": ["p95"]}),
             ("success", {"type": ["runs"], "key": ["success"]}),
-            ("everything", {}),
+            ("whatever there is", {}),
         )
     ]
     title = f"Reading a day of 5-minute numbers of {size.versions} versions, {MOST_PAGE} a page"
@@ -226,10 +226,12 @@ async def _read(
     name: str,
     filters: dict[str, list[str]],
 ) -> list[str]:
-    """Medians of the first, a middle and the last page, and the p99 of all."""
+    """Medians of the first, a middle and the last page, and the p99 of all. Of half a million numbers, which is what
+    there is without a filter, the first: nobody leafs through five thousand pages."""
     took: dict[int, list[float]] = {}
     _, total = await metrics.list_metrics(tenant.principal, database, flow_id, asked, Listing(MOST_PAGE, 0, filters))
-    pages = [0, total // 2 // MOST_PAGE * MOST_PAGE, (total - 1) // MOST_PAGE * MOST_PAGE]
+    last = (total - 1) // MOST_PAGE * MOST_PAGE
+    pages = [0, last // 2 // MOST_PAGE * MOST_PAGE, last] if filters else [0]
     for _ in range(size.reads):
         for offset in pages:
             began = time.perf_counter()
@@ -240,7 +242,13 @@ async def _read(
             took.setdefault(offset, []).append(time.perf_counter() - began)
     p99 = quantile([one for some in took.values() for one in some], 0.99)
     medians = [milliseconds(median(took[offset])) for offset in pages]
-    return [name, f"{total:,}", *medians, milliseconds(p99), judge(p99 * 1000 <= MOST_READ_MS)]
+    return [
+        name,
+        f"{total:,}",
+        *(medians if filters else [*medians, "", ""]),
+        milliseconds(p99),
+        judge(p99 * 1000 <= MOST_READ_MS),
+    ]
 
 
 async def _measure_storage(connection: Connection, size: Size) -> None:
