@@ -6,10 +6,11 @@ RECORDED ?= build/recorded
 EXAMPLES ?= 200
 SEED ?= 1
 NODE_CLIENT := tests/clients/node/node_modules/.package-lock.json
-# The generated requests ask every server for the same refusals, and three files ask PostgreSQL for nothing.
-SERVED := tests/store tests/operations tests/worker tests/api --ignore-glob "tests/api/test_every_route_*" --ignore tests/api/test_any_input.py $(addprefix --ignore tests/worker/,test_outbound.py test_mailer.py test_letter.py)
-# A pooler changes what a session and a transaction are: every statement and every operation goes through it, and jobs as callers see them.
-POOLED := $(filter-out tests/api,$(SERVED)) tests/api/jobs tests/api/test_surfaces.py tests/api/test_waiting.py
+# A server changes what statements do: every statement and every operation goes to it, and of the requests those that ask it for more than rows by their ids. Three files ask PostgreSQL for nothing.
+OPERATED := tests/store tests/operations tests/worker $(addprefix --ignore tests/worker/,test_outbound.py test_mailer.py test_letter.py) tests/api/jobs tests/api/test_surfaces.py tests/api/test_waiting.py
+SERVED := $(OPERATED) $(addprefix tests/api/,test_rates.py test_queries.py test_flow_lists.py test_ledger.py test_tallies.py test_metrics.py test_login.py)
+# A pooler changes what a session and a transaction are.
+POOLED := $(OPERATED)
 
 .PHONY: help run demo test check bench bench-smoke fuzz faults faults-short test-tools test-system-servers test-pooler test-samples test-clients test-contracts test-schemathesis schema clean-data
 

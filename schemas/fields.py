@@ -45,7 +45,13 @@ class Form:
     words: str
 
     def matches(self, text: str) -> bool:
-        return re.fullmatch(self.pattern, text, re.ASCII) is not None
+        return _compiled(self.pattern).fullmatch(text) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Kept by us, where `re` takes longer to find it again than to match a name."""
+    return re.compile(pattern, re.ASCII)
 
 
 class Judged(fields.Field[Value]):

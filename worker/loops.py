@@ -60,6 +60,9 @@ SWEEP_SECONDS = 10.0
 TROUBLE_SECONDS = 1.0
 """Pause after Redis or PostgreSQL could not be reached."""
 
+CONNECTIONS = 8
+"""Database connections of one scheduler: one for each loop, so that none waits for another."""
+
 LOOPS = ("relay", "rescuer", "deployer", "scheduler", "timekeeper", "sweeper", "roller", "pruner")
 
 _AWAY = (RedisError, *UNREACHABLE, Unavailable)
@@ -171,7 +174,7 @@ async def serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     terms = Terms.of(settings)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=7))
+        database = await stack.enter_async_context(open_database(settings, role="scheduler", size=CONNECTIONS))
         redis, listener = connect(settings.redis_url), connect_listener(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(listener.aclose)

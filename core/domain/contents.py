@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from core.domain.documents import Document, Json, canonical_digest, parse_document
@@ -52,7 +52,7 @@ def pick(document: Document) -> Document:
     return Document(values, texts)
 
 
-def join(members: Document, lists: Iterable[str]) -> Content:
+def join(members: Document, lists: Iterable[str], outline: Outline | None = None) -> Content:
     """Members as one body; `lists` are empty where they are not among them."""
     texts, value = members.texts, members.value
     if missing := [name for name in lists if name not in texts]:
@@ -60,13 +60,13 @@ def join(members: Document, lists: Iterable[str]) -> Content:
         value = {**value, **{name: [] for name in missing}}
     parts = [f'"{name}":{texts[name]}' for name in MEMBERS if name in texts]
     parts += [f"{json.dumps(name)}:{text}" for name, text in texts.items() if name not in MEMBERS]
-    return Content("{" + ",".join(parts) + "}", canonical_digest(value))
+    return Content("{" + ",".join(parts) + "}", canonical_digest(value), outline)
 
 
 def new_content(document: Document, *, strict: bool) -> Content:
     """The content of a new version, judged but for its flow's class. Raises Invalid."""
     members = pick(document)
-    return replace(join(members, LISTS), outline=_judge(members.value, strict=strict))
+    return join(members, LISTS, _judge(members.value, strict=strict))
 
 
 def changed_content(body: str | None, change: DevelopChange, flow_class: str) -> Content:

@@ -194,8 +194,9 @@ async def _lock(
 
 async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVersion, template: Template) -> Shown:
     outline = _outline(new)
-    row = admit(claim, await store.insert(connection, claim, flow_id, new, fitting_classes(outline), template))
-    if row["revision"] is None:
+    row = await store.insert(connection, claim, flow_id, new, fitting_classes(outline), template)
+    if row is None:
+        await admitted(connection, claim)
         flow_class = (await flows.read_constants(connection, claim, flow_id)).get("flowClass")
         if flow_class is not None:
             check_class(outline, flow_class)

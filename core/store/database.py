@@ -16,6 +16,7 @@ from asyncpg.pool import PoolConnectionProxy
 from core.domain.errors import Unavailable
 from core.settings import Settings, SettingsError
 from core.store.constraints import translate
+from core.store.door import Door
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Result = TypeVar("Result")
@@ -89,7 +90,7 @@ class Database:
     """A pool behind a first-come, first-served door.
 
     asyncpg's own queue lets late callers overtake early ones when the pool is saturated, which more than doubled
-    the slowest responses; the semaphore in front restores the order of arrival. Giving a connection back to the pool
+    the slowest responses; the door in front restores the order of arrival. Giving a connection back to the pool
     takes a task of its own, a sixth of a short request, so one that was used in good order stays at hand.
     """
 
@@ -103,7 +104,7 @@ class Database:
     ) -> None:
         self._pool = pool
         self._pooled = pooled
-        self._door = asyncio.Semaphore(size)
+        self._door = Door(size, ACQUIRE_SECONDS)
         self._monotonic = monotonic
         self._at_hand: list[tuple[PoolConnectionProxy[asyncpg.Record], float]] = []
         """Connections and since when they rest, the one used last at the end."""
@@ -119,7 +120,7 @@ class Database:
 
     async def take(self) -> PoolConnectionProxy[asyncpg.Record]:
         """A connection that somebody else has to give back: `connection` sees to both."""
-        await self._enter()
+        await self._door.enter()
         try:
             while self._at_hand:
                 connection, since = self._at_hand.pop()
@@ -130,7 +131,7 @@ class Database:
                 await self._pool.release(connection)
             return await self._pool.acquire()  # waits for nobody, since the door has let us in
         except BaseException:
-            self._door.release()
+            self._door.leave()
             raise
 
     async def give_back(self, connection: PoolConnectionProxy[asyncpg.Record], *, sound: bool) -> None:
@@ -141,17 +142,7 @@ class Database:
             else:
                 await self._pool.release(connection)
         finally:
-            self._door.release()
-
-    async def _enter(self) -> None:
-        if not self._door.locked():
-            await self._door.acquire()
-            return
-        try:
-            async with asyncio.timeout(ACQUIRE_SECONDS):
-                await self._door.acquire()
-        except TimeoutError:
-            raise Unavailable("The database is busy; try again.") from None
+            self._door.leave()
 
     async def transaction(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Runs `work` in one transaction and returns what it returned.
@@ -184,9 +175,13 @@ class Database:
         raise AssertionError("the loop returns or raises")
 
 
+USUAL_CONNECTIONS = 10
+"""Of a pool whose owner names no number."""
+
+
 @asynccontextmanager
 async def open_database(
-    settings: Settings, *, role: str, size: int = 10, plan_once: bool = False
+    settings: Settings, *, role: str, size: int = USUAL_CONNECTIONS, plan_once: bool = False
 ) -> AsyncIterator[Database]:
     """Opens a pool of at most `size` connections for the life of the context. Raises SettingsError if it cannot.
 

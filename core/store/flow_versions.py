@@ -114,10 +114,9 @@ async def insert(
     classes: Sequence[str],
     template: Template,
 ) -> asyncpg.Record | None:
-    """A new Inactive version with its audit event, in a flow of one of these classes.
+    """A new Inactive version with its audit event, in a flow of one of these classes: its id and revision, and shown.
 
-    application_id and scopes, for admission; then id and revision, which are null if the token does not admit this or
-    sees no such flow, and shown. None if the token opens nothing.
+    None if the token opens nothing, does not admit this, or sees no such flow.
 
     Raises AlreadyExists, through the constraint, when the name is taken.
     """

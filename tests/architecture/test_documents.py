@@ -19,7 +19,7 @@ from core.domain import languages
 from core.domain.backoff import backoff_seconds
 from core.domain.jobs import MOST_FAILURES, JobKind, JobStatus, Reason
 from core.domain.languages import Kind
-from core.store import listings
+from core.store import database, listings
 from core.store.queries import queries_of
 from schemas import patchworks_lists
 from schemas.fields import Word
@@ -31,6 +31,8 @@ from service.openapi import refusals_of
 from service.routes import ROUTES, Dialect, Route
 from tests.architecture.documents import DOCUMENTS, ROOT, anchors, read, rows, snippets
 from tests.support.conformance import document_of
+from worker import loops
+from worker import main as worker
 
 UNITS = {"": 1.0, "s": 1.0, "h": 3600.0, "days": 86400.0}
 
@@ -306,3 +308,10 @@ def _writers() -> dict[str, list[str]]:
     return {
         table: sorted(files, key=lambda name: (Path(name).stem not in table, name)) for table, files in found.items()
     }
+
+
+def test_the_connections_to_count_on_are_those_that_are_opened() -> None:
+    api, each, scheduler = database.USUAL_CONNECTIONS, worker.CONNECTIONS, loops.CONNECTIONS
+    told = f"Each api holds up to {api}, each worker up to {each}, a scheduler up to {scheduler} and one for LISTEN."
+    assert told in read("docs/operations.md")
+    assert scheduler == len(loops.LOOPS)

@@ -40,6 +40,11 @@ class Evidence:
     received: Counter[str]
     unsigned: int
 
+    @property
+    def unended(self) -> list[Account]:
+        """Runs that go on, or that failed for another reason than their runner's word."""
+        return [one for one in self.accounts if _is_unended(one)]
+
     def only(self, line: Hashable) -> Evidence:
         """What there is about one line."""
         accounts = [one for one in self.accounts if one.line == line]
@@ -65,7 +70,6 @@ class Verdict:
     misjudged: int
     """Withheld where nothing was, or run where they should have been withheld."""
     unended: int
-    """Runs that go on, or that failed for another reason than their runner's word."""
     unheard: int
     """Runs that a runner ended and never received."""
     unknown: int
@@ -108,7 +112,7 @@ def judge(history: History, evidence: Evidence) -> Verdict:
         extra=extra + strangers,
         doubled=sum(times - 1 for found in by_line.values() for times in found.values()),
         misjudged=sum(_is_misjudged(one, expected.get(one.line, nothing)) for one in evidence.accounts),
-        unended=sum(_is_unended(one) for one in evidence.accounts),
+        unended=len(evidence.unended),
         unheard=len(ended - evidence.received.keys()),
         unknown=sum(name not in ended or times > tries[name] for name, times in evidence.received.items()),
         unsigned=evidence.unsigned,

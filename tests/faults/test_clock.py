@@ -6,6 +6,8 @@ import asyncio
 import random
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.faults import unlocked
 from tests.faults.checker import collect, judge
 from tests.faults.conftest import NewGround, Promise
@@ -23,6 +25,7 @@ SEED = 11
 CHANGES = 12
 
 
+@pytest.mark.long
 async def test_set_forth_and_back(smtp: SmtpCatcher, new_ground: NewGround, promise: Promise) -> None:
     """the database's clock set fifty minutes forth, back, and forth again under fires and changes"""
     async with open_theatre(smtp) as theatre:
@@ -44,8 +47,9 @@ async def test_set_forth_and_back(smtp: SmtpCatcher, new_ground: NewGround, prom
         await field.end()
         await ended(ground, 60)
         await ground.roles.end()
-        verdict = judge(field.history, await collect(ground.database, field.timers, theatre.notes))
-    assert not verdict.faults, verdict
+        evidence = await collect(ground.database, field.timers, theatre.notes)
+        verdict = judge(field.history, evidence)
+    assert not verdict.faults, (verdict, evidence.unended)
     assert verdict.received > 0
     wrong = await _twice(await new_ground())
     promise.kept(

@@ -10,6 +10,7 @@ from functools import partial
 import aiohttp
 import orjson
 import psutil
+import pytest
 
 from core.domain.runs import Run
 from tests.faults.conftest import NewGround, Promise
@@ -43,6 +44,7 @@ GROWTH = 100 * MEGABYTE
 """Of the worker's memory: less than what the large answers have, and a fraction of what is streamed."""
 
 
+@pytest.mark.long
 async def test_runners_that_misbehave(new_ground: NewGround, promise: Promise) -> None:
     """runners that hang, drip, hang up, stream for ever, answer 10 MB or junk, or redirect"""
     ground = await new_ground()

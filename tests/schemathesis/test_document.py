@@ -109,13 +109,16 @@ async def known_natively(tenant: Tenant) -> Known:
     for run in runs[::3]:
         await runnable.stop(run)
     async with tenant.database.connection() as connection:
-        await connection.execute("UPDATE runs SET attempts = 1 WHERE id % 3 = 0 AND finished_at IS NULL")
+        await connection.execute("UPDATE runs SET attempts = 1 WHERE finished_at IS NULL")
     return {
         "path.job": jobs,
         "path.flow": [*(one.id for one in flows), flow.id, flow.id, runnable.flow.id],
         "path.entry": entries,
         "path.version": [version.id, runnable.version.id],
+        "path.a": [version.id],
+        "path.b": [version.id],
         "path.run": [run.id for run in runs],
+        "body.status": ["success", "partial_success", "failure"],
         "path.schedule": [schedule.id for schedule in made],
         "path.item": [await make_item(tenant, f"Item {number}") for number in range(FLOWS)],
         "body.runner_url": ["https://runner.example/run", "http://10.0.0.7:9000"],

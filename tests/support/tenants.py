@@ -116,6 +116,8 @@ class Tenant:
         )
         async with self.database.connection() as connection:
             row = await connection.fetchrow("SELECT * FROM flow_versions WHERE id = $1", int(shown.text, 16))
+        if row is None:  # somebody else has deleted it since
+            raise NotFound(versions.VERSION_UNKNOWN)
         return build(Version, row, status=VersionStatus(row["status"]))
 
     async def make_versions(self, flow: Flow, count: int, *, prefix: str = "v", body_bytes: int = 60) -> None:

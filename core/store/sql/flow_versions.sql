@@ -1,13 +1,12 @@
 -- name: insert_version
 -- A new version with its place in its flow and its audit event, if the token that asks admits it, in one statement and
 -- one commit. Raising the flow's counter locks it, and looks at it again if somebody else had it. No row: the token
--- opens nothing. No revision: it does not admit this, or sees no such flow, or the flow is of no class in $13. A taken
--- name breaks flow_versions_name_key, which the caller sees as AlreadyExists, and uses up no number.
-WITH t AS (
-    SELECT * FROM open_token($1)
-), f AS (
+-- opens nothing or does not admit this, or sees no such flow, or the flow is of no class in $13; which of these it is,
+-- only a refusal has to know. A taken name breaks flow_versions_name_key, which the caller sees as AlreadyExists, and
+-- uses up no number.
+WITH f AS (
     UPDATE flows SET next_iteration = next_iteration + 1
-    FROM t
+    FROM open_token($1) t
     WHERE flows.id = $4 AND flows.company_id = t.company_id AND flows.application_id = t.application_id
       AND t.application_id = $2 AND t.scopes && $3::text[] AND flows.removing_since IS NULL
       AND flows.flow_class = ANY($13::text[])
@@ -21,8 +20,8 @@ WITH t AS (
     INSERT INTO audit_events (company_id, actor_type, actor_id, remote, action, subject_type, subject_id, after_digest)
     SELECT company_id, $11, created_by_id, $12, 'version.create', 'version', id, digest FROM v
 )
-SELECT t.application_id, t.scopes, v.id, v.revision, /* shown */ ''::bytea AS shown
-FROM t LEFT JOIN (v CROSS JOIN f) ON true;
+SELECT v.id, v.revision, /* shown */ ''::bytea AS shown
+FROM v CROSS JOIN f;
 
 -- name: insert_draft
 -- A flow's own content, with the first that is put in, with its place in the flow and its audit event. The flow is locked

@@ -25,9 +25,10 @@ SELECT count(*) FROM schedules WHERE company_id = $1 AND flow_id = $2 AND flow_v
 -- A new schedule of a version whose flow is locked. It begins now where $10 says so, else at $11, which may be never.
 INSERT INTO schedules (company_id, flow_id, flow_version_id, cron_string, timezone, overlap_policy,
                        catchup_window_seconds, paused, pause_reason, deployed_at,
-                       created_by_type, created_by_id, updated_by_type, updated_by_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $10::boolean THEN clock_timestamp() ELSE $11 END,
-        $12, $13, $12, $13)
+                       created_at, updated_at, created_by_type, created_by_id, updated_by_type, updated_by_id)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $10::boolean THEN now.at ELSE $11 END, now.at, now.at,
+       $12, $13, $12, $13
+FROM clock_timestamp() AS now (at)
 RETURNING *;
 
 -- name: lock_schedule
