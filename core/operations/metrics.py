@@ -12,7 +12,7 @@ from core.domain.listings import Listing
 from core.domain.metrics import Interval, Metric, MetricType, Summary, Window, interval_for
 from core.operations.flows import FLOW_UNKNOWN
 from core.store import flows, schedules, version_metrics
-from core.store.database import Connection, Database
+from core.store.database import Connection, Database, plan_in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,15 @@ async def list_metrics(
     """A page of a flow's numbers, by type and then the oldest period first unless sorted otherwise, and how many there
     are, those of up to 100,000 rows. Raises NotFound for the flow, and Invalid for a range that ends before it begins
     or is too long."""
-    async with database.connection() as connection:
+
+    async def work(connection: Connection) -> tuple[list[Metric], int]:
         if not await flows.is_visible(connection, principal.company_id, flow_id, principal.application_id):
             raise NotFound(FLOW_UNKNOWN)
         windows = _windows_of(asked, asked.end or await schedules.read_clock(connection))
+        await plan_in_order(connection)
         return await version_metrics.list_page(connection, principal.company_id, flow_id, windows, listing)
+
+    return await database.transaction(work)
 
 
 def _windows_of(asked: Range, end: datetime) -> list[Window]:
