@@ -52,6 +52,7 @@ class Account:
         return f"{self.ended.total()} runs = {len(self.received)} received, {self.repeats} of them again"
 
 
+@pytest.mark.long
 async def test_killed_between_answer_and_commit(new_ground: NewGround, promise: Promise) -> None:
     """worker killed -9 after runners answered, before it wrote that down
 
@@ -122,6 +123,7 @@ async def test_valkey_flushed(new_ground: NewGround, promise: Promise) -> None:
     )
 
 
+@pytest.mark.long
 async def test_runner_down_then_up(new_ground: NewGround, promise: Promise) -> None:
     """a runner that is down when its runs are due, and comes back"""
     ground, other = await new_ground(), await new_ground()

@@ -60,6 +60,7 @@ async def test_killed_between_claim_and_commit(new_ground: NewGround, promise: P
     )
 
 
+@pytest.mark.long
 async def test_stopped_in_the_middle(new_ground: NewGround, promise: Promise) -> None:
     """scheduler stopped in the middle of a claim, and woken when others have gone on"""
     ground, other = await new_ground(), await new_ground()

@@ -90,6 +90,7 @@ async def count(ground: Ground) -> Count:
     return build(Count, row)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_killed_in_an_upload(new_ground: NewGround, promise: Promise) -> None:
     """worker killed -9 at each step of an upload"""

@@ -79,6 +79,7 @@ async def test_what_commits_out_of_order(new_ground: NewGround, promise: Promise
     promise.kept("both counted", control=f"by a cursor behind the highest number, {len(lost)} numbers are wrong")
 
 
+@pytest.mark.long
 async def test_counted_under_kills(ground: Ground, promise: Promise) -> None:
     """2,000 runs counted while workers and roll-ups are killed -9 at random"""
     promise.kept(await count_under_kills(ground, 2_000, kills=3), control="see the ones before")

@@ -19,6 +19,7 @@ from tests.support.wire import Wire
 from worker.transport import queue_name
 
 
+@pytest.mark.long
 async def test_relay_killed_before_its_mark(new_ground: NewGround, promise: Promise) -> None:
     """relay killed between Redis and its mark"""
     ground, other = await new_ground(), await new_ground()

@@ -92,6 +92,7 @@ async def test_stopped_past_its_lease(new_ground: NewGround, promise: Promise) -
     )
 
 
+@pytest.mark.long
 async def test_told_to_end(ground: Ground, promise: Promise) -> None:
     """worker told to end in the middle of a deletion"""
     _, _, worker = await asyncio.gather(ground.start("api"), ground.start("scheduler"), ground.start("worker"))
