@@ -112,9 +112,9 @@ async def known_natively(tenant: Tenant) -> Known:
         await connection.execute("UPDATE runs SET attempts = 1 WHERE finished_at IS NULL")
     return {
         "path.job": jobs,
-        "path.flow": [*(one.id for one in flows), flow.id, flow.id, runnable.flow.id],
+        "path.flow": [*(one.id for one in flows), *[flow.id] * 3],
         "path.entry": entries,
-        "path.version": [version.id, runnable.version.id],
+        "path.version": [version.id],
         "path.a": [version.id],
         "path.b": [version.id],
         "path.run": [run.id for run in runs],
