@@ -26,8 +26,8 @@ from tests.api.cases import (
 from tests.api.conftest import Ground
 from tests.support.api import Reply
 
-FEW = settings(max_examples=25, deadline=None)
-"""Examples a route: with fifteen routes some hundreds in all, a few seconds."""
+FEW = settings(max_examples=10, deadline=None)
+"""Examples a route: with a hundred routes more than two thousand in all, and others each time."""
 
 SCALARS: st.SearchStrategy[Any] = (
     st.none()
