@@ -98,8 +98,7 @@ def choose(
 def hold_all(candidates: Sequence[Candidate], fraction: Fraction) -> list[PutOff]:
     """For as long as nothing is sent at all; it is no try, and no run is given up for it."""
     return [
-        PutOff(one.id, one.scheduled_for, PAUSED_SECONDS + _SPREAD_SECONDS * fraction(), Cause.FIRING_PAUSED, PAUSED)
-        for one in candidates
+        PutOff(one.id, PAUSED_SECONDS + _SPREAD_SECONDS * fraction(), Cause.FIRING_PAUSED, PAUSED) for one in candidates
     ]
 
 
@@ -123,4 +122,4 @@ def _hold_back(choice: Choice, one: Candidate, circuit: Circuit, fraction: float
     if one.age_seconds + wait > GIVE_UP_SECONDS:
         choice.hopeless.append((one, Cause.CIRCUIT_OPEN, message))
     else:
-        choice.waiting.append(PutOff(one.id, one.scheduled_for, wait, Cause.CIRCUIT_OPEN, message))
+        choice.waiting.append(PutOff(one.id, wait, Cause.CIRCUIT_OPEN, message))

@@ -228,7 +228,6 @@ class PutOff:
     """A run that waits `seconds` for its next try, and why."""
 
     id: int
-    scheduled_for: datetime
     seconds: float
     reason: Cause
     message: str

@@ -131,7 +131,7 @@ async def _settle(
             if seconds is None:
                 ends.append(Ending(each.run.id, each.run.scheduled_for, RunStatus.FAILURE, each.reason, each.message))
             else:
-                waits.append(PutOff(each.run.id, each.run.scheduled_for, seconds, each.reason, each.message))
+                waits.append(PutOff(each.run.id, seconds, each.reason, each.message))
     ended = await end_runs(connection, ends)
     await _keep_told(connection, batch.company_id, [each for each in tried if isinstance(each, Ended)], ended)
     await store.mark_started(connection, batch, [each.run for each in tried if isinstance(each, Accepted)])

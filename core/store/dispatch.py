@@ -12,7 +12,7 @@ from core.domain.runs import message_id
 from core.store.database import Connection
 from core.store.queries import query
 from core.store.rows import build
-from core.store.runs import ActiveRun
+from core.store.runs import ActiveRun, span
 
 _FIND_SENDABLE = query("dispatch.find_sendable")
 _BEGIN_TRIES = query("dispatch.begin_tries")
@@ -129,7 +129,6 @@ async def put_off(connection: Connection, batch: Batch, waits: Sequence[PutOff])
             _PUT_OFF,
             batch.company_id,
             [wait.id for wait in waits],
-            [wait.scheduled_for for wait in waits],
             [wait.seconds for wait in waits],
             [wait.reason for wait in waits],
             [wait.message for wait in waits],
@@ -146,7 +145,6 @@ async def mark_started(connection: Connection, batch: Batch, accepted: Sequence[
             _MARK_STARTED,
             batch.company_id,
             [run.id for run in accepted],
-            [run.scheduled_for for run in accepted],
             [run.began_at for run in accepted],
             [float(run.run_timeout_seconds) for run in accepted],
             batch.job_id,
@@ -158,7 +156,8 @@ async def mark_started(connection: Connection, batch: Batch, accepted: Sequence[
 async def keep_late_results(connection: Connection, company_id: int, late: Sequence[tuple[int, datetime, str]]) -> None:
     """(run, its instant, the JSON text of what was told of it) for runs that had ended before."""
     if late:
-        await connection.execute(_KEEP_LATE, company_id, *zip(*late, strict=True))
+        ids, instants, told = zip(*late, strict=True)
+        await connection.execute(_KEEP_LATE, company_id, ids, told, *span(instants))
 
 
 async def keep_logs(connection: Connection, company_id: int, told: Mapping[int, Sequence[LogLine]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -113,12 +113,12 @@ class ActiveRun:
 
 async def list_schedules_of(connection: Connection, places: Sequence[tuple[int, datetime]]) -> list[int]:
     """`places`: ids and instants of runs. Schedules in the order they have to be locked in."""
-    rows = await connection.fetch(_LIST_SCHEDULES_OF, *_columns(places, 2), *_span(places))
+    rows = await connection.fetch(_LIST_SCHEDULES_OF, *_columns(places, 1), *span(at for _, at in places))
     return [row["schedule_id"] for row in rows]
 
 
 async def lock_active(connection: Connection, places: Sequence[tuple[int, datetime]]) -> list[ActiveRun]:
-    rows = await connection.fetch(_LOCK_ACTIVE, *_columns(places, 2), *_span(places))
+    rows = await connection.fetch(_LOCK_ACTIVE, *_columns(places, 1), *span(at for _, at in places))
     return [build(ActiveRun, row) for row in rows]
 
 
@@ -127,8 +127,8 @@ async def end(
     endings: Sequence[tuple[int, datetime, RunStatus, str | None, str | None, str | None, datetime | None]],
 ) -> None:
     """Ends locked runs: id, instant, status, reason, message, the JSON text of the result, and when it was begun."""
-    span = _span([(run_id, scheduled_for) for run_id, scheduled_for, *_ in endings])
-    await connection.execute(_END, *_columns(endings, 7), *span)
+    ids, _, *told = _columns(endings, 7)
+    await connection.execute(_END, ids, *told, *span(at for _, at, *_ in endings))
 
 
 async def find_first_buffered(connection: Connection, schedule_ids: Sequence[int]) -> list[ActiveRun]:
@@ -158,8 +158,9 @@ async def stage(
     connection: Connection, dealt: Sequence[tuple[ActiveRun, int]], jobs: Sequence[tuple[int, str]]
 ) -> None:
     """`dealt`: each run and the number of the job it is handed to; `jobs`: the numbers and public ids of those."""
-    places = [(run.id, run.scheduled_for, number) for run, number in dealt]
-    await connection.execute(_STAGE, *_columns(places, 3), *_columns(jobs, 2))
+    handed = [(run.id, number) for run, number in dealt]
+    instants = span(run.scheduled_for for run, _ in dealt)
+    await connection.execute(_STAGE, *_columns(handed, 2), *_columns(jobs, 2), *instants)
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
@@ -167,7 +168,7 @@ def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object
     return [[row[place] for row in rows] for place in range(width)]
 
 
-def _span(places: Sequence[tuple[int, datetime]]) -> tuple[datetime, datetime]:
-    """The first and the last of the instants."""
-    instants = [scheduled_for for _, scheduled_for in places]
-    return min(instants), max(instants)
+def span(instants: Iterable[datetime]) -> tuple[datetime, datetime]:
+    """The first and the last of them, which name the partitions that runs are in."""
+    known = list(instants)
+    return min(known), max(known)

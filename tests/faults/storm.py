@@ -107,6 +107,7 @@ class Storm:
     async def _kill(self, name: str) -> None:
         roles = self._roles[name]
         place = self.source.randrange(len(roles))
+        assert roles[place].running, f"{name} has ended by itself: {roles[place].tail()}"
         await roles[place].kill()
         roles[place] = await self.ground.start(name)
 
@@ -139,15 +140,32 @@ class Storm:
         await self.flows.step_clock(lambda: clock.step(timedelta(minutes=self.source.randint(17, 19))))
 
 
+LEFT = """
+SELECT r.id, r.schedule_id, r.scheduled_for, r.status, r.reason, r.buffered, r.attempts, r.due_at, r.job_id,
+       j.status AS job, j.attempt, j.deliver_at, j.delivered_at, j.relayed_until, j.leased_until,
+       st.active_runs, st.buffered_runs, clock_timestamp() AS now
+FROM runs r
+LEFT JOIN jobs j ON j.id = r.job_id
+LEFT JOIN schedule_states st ON st.schedule_id = r.schedule_id
+WHERE r.status IN ('queued', 'started') ORDER BY r.id LIMIT 20
+"""
+"""What goes on still, and who should be at it."""
+
+
 async def ended(ground: Ground, seconds: float) -> None:
-    """Waits until no run goes on."""
+    """Waits until no run goes on; fails with how those stand that do."""
+    left: list[str] = ["not asked yet"]
 
     async def all_ended() -> bool:
         try:
             async with ground.database.connection() as connection:
-                left = await connection.fetchval("SELECT count(*) FROM runs WHERE status IN ('queued', 'started')")
+                left[:] = [str(dict(row)) for row in await connection.fetch(LEFT)]
         except UNREACHABLE:
             return False
-        return bool(left == 0)
+        return not left
 
-    await until(all_ended, "every run ends", seconds)
+    try:
+        await until(all_ended, "every run ends", seconds)
+    except AssertionError as error:
+        error.add_note("\n".join(left))
+        raise

@@ -19,20 +19,20 @@ SOME = 100
 AT = datetime.now(UTC)
 
 IDS = list(range(1_000, 1_000 + SOME))
-INSTANTS = [AT] * SOME
 
 ASKED: dict[str, tuple[object, ...]] = {
     "dispatch.find_sendable": (1, IDS, AT, AT, 7, []),
     "dispatch.begin_tries": (1, IDS, AT, AT, 7),
-    "dispatch.put_off_runs": (1, IDS, INSTANTS, [1.0] * SOME, ["x"] * SOME, ["y"] * SOME, 7, AT, AT),
-    "dispatch.mark_started": (1, IDS, INSTANTS, INSTANTS, [1.0] * SOME, 7, AT, AT),
-    "dispatch.keep_late_results": (1, IDS, INSTANTS, ["{}"] * SOME),
+    "dispatch.put_off_runs": (1, IDS, [1.0] * SOME, ["x"] * SOME, ["y"] * SOME, 7, AT, AT),
+    "dispatch.mark_started": (1, IDS, [AT] * SOME, [1.0] * SOME, 7, AT, AT),
+    "dispatch.keep_late_results": (1, IDS, ["{}"] * SOME, AT, AT),
     "dispatch.take_back": (1, IDS, AT, AT, 7),
     "dispatch.find_waiting": (SOME,),
     "dispatch.find_unreported": (SOME,),
-    "runs.list_schedules_of": (IDS, INSTANTS, AT, AT),
-    "runs.lock_active": (IDS, INSTANTS, AT, AT),
-    "runs.end_runs": (IDS, INSTANTS, ["failure"] * SOME, *[[None] * SOME] * 4, AT, AT),
+    "runs.list_schedules_of": (IDS, AT, AT),
+    "runs.lock_active": (IDS, AT, AT),
+    "runs.end_runs": (IDS, ["failure"] * SOME, *[[None] * SOME] * 4, AT, AT),
+    "runs.stage_runs": (IDS, [8] * SOME, [8], ["a" * 21], AT, AT),
     "starts.read_run": (1, IDS[0], None),
 }
 

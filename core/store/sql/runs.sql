@@ -62,21 +62,19 @@ WITH skipped AS (
 SELECT schedule_id FROM skipped;
 
 -- name: list_schedules_of
--- Whose states are to be locked before these runs are; those started by hand have none. $3 and $4 are the first and the
--- last of the instants, here and below: they name the partitions, of which planning all took longer than the work.
-SELECT DISTINCT r.schedule_id
-FROM unnest($1::bigint[], $2::timestamptz[]) AS g (id, scheduled_for)
-JOIN runs r ON r.id = g.id AND r.scheduled_for = g.scheduled_for
-WHERE r.schedule_id IS NOT NULL AND r.scheduled_for BETWEEN $3 AND $4
-ORDER BY r.schedule_id;
+-- Whose states are to be locked before these runs are; those started by hand have none. The first and the last of the
+-- instants name the partitions, here and wherever runs are looked up: planning all of them took longer than the work.
+-- Each run's own instant is not compared with as well, its id is enough: where the partitions are ruled out twice, for
+-- the parameters and then for each row of a join, PostgreSQL 18 forgets the row that a statement had to wait for.
+SELECT DISTINCT schedule_id FROM runs
+WHERE id = ANY($1::bigint[]) AND scheduled_for BETWEEN $2 AND $3 AND schedule_id IS NOT NULL
+ORDER BY schedule_id;
 
 -- name: lock_active
 -- Of these runs those that still go on, now that their schedules are locked; as they are once the wait is over.
-SELECT r.id, r.scheduled_for, r.schedule_id, r.company_id, r.buffered
-FROM runs r
-WHERE (r.id, r.scheduled_for) IN (SELECT * FROM unnest($1::bigint[], $2::timestamptz[]))
-  AND r.scheduled_for BETWEEN $3 AND $4 AND r.status IN ('queued', 'started')
-ORDER BY r.id
+SELECT id, scheduled_for, schedule_id, company_id, buffered FROM runs
+WHERE id = ANY($1::bigint[]) AND scheduled_for BETWEEN $2 AND $3 AND status IN ('queued', 'started')
+ORDER BY id
 FOR NO KEY UPDATE;
 
 -- name: end_runs
@@ -87,9 +85,9 @@ WITH ended AS (
     UPDATE runs r
     SET status = g.status, reason = g.reason, message = g.message, result = g.result, finished_at = clock_timestamp(),
         due_at = NULL, buffered = false, started_at = coalesce(r.started_at, g.started_at)
-    FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[])
-         AS g (id, scheduled_for, status, reason, message, result, started_at)
-    WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for AND r.scheduled_for BETWEEN $8 AND $9
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::json[], $6::timestamptz[])
+         AS g (id, status, reason, message, result, started_at)
+    WHERE r.id = g.id AND r.scheduled_for BETWEEN $7 AND $8
     RETURNING r.company_id, r.flow_id, r.flow_version_id, r.status, r.finished_at, r.attempts, r.started_at,
               r.scheduled_for, octet_length(r.payload) AS payload_bytes, r.result ->> 'metrics' AS metrics
 )
@@ -113,13 +111,13 @@ ORDER BY schedule_id, scheduled_for;
 SELECT id, scheduled_for, schedule_id, company_id FROM runs WHERE schedule_id = $1 AND buffered AND status = 'queued';
 
 -- name: stage_runs
--- Hands runs that go on to dispatch jobs: $3 says to which each goes, $4 and $5 are the jobs' numbers and public ids.
+-- Hands runs that go on to dispatch jobs: $2 says to which each goes, $3 and $4 are the jobs' numbers and public ids.
 -- Nothing else looks after a run from then on.
 WITH handed AS (
     UPDATE runs r
     SET job_id = g.job_id, buffered = false, due_at = NULL
-    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS g (id, scheduled_for, job_id)
-    WHERE r.id = g.id AND r.scheduled_for = g.scheduled_for AND r.status IN ('queued', 'started')
+    FROM unnest($1::bigint[], $2::bigint[]) AS g (id, job_id)
+    WHERE r.id = g.id AND r.scheduled_for BETWEEN $5 AND $6 AND r.status IN ('queued', 'started')
     RETURNING r.id, r.company_id, r.scheduled_for, r.job_id
 )
 INSERT INTO jobs (id, public_id, company_id, kind, queue, arguments, requested_by_type, deliver_at)
@@ -129,7 +127,7 @@ SELECT h.job_id, j.public_id, h.company_id, 'dispatch_runs', 'dispatch',
                           'first_at', min(h.scheduled_for), 'last_at', max(h.scheduled_for)),
        'scheduler', clock_timestamp()
 FROM handed h
-JOIN unnest($4::bigint[], $5::text[]) AS j (id, public_id) ON j.id = h.job_id
+JOIN unnest($3::bigint[], $4::text[]) AS j (id, public_id) ON j.id = h.job_id
 GROUP BY h.job_id, j.public_id, h.company_id;
 
 -- name: list_default_weeks
