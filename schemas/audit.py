@@ -7,20 +7,20 @@ from typing import Any
 from core.domain.access import ActorType
 from core.domain.audit import AuditEvent
 from schemas.fields import microseconds
-from schemas.filters import Bound, FilteredQuery, Ids, Words
+from schemas.filters import FilteredQuery, ids, instant, words
 from schemas.jobs import PageQuery
 
 
 class AuditEventsQuery(FilteredQuery, PageQuery):
     """`since` is the first instant wanted, `until` the first that is not."""
 
-    action = Words(data_key="filter[action]")
-    actor_type = Words(*ActorType, data_key="filter[actor_type]")
-    actor_id = Ids(data_key="filter[actor_id]")
-    subject_type = Words(data_key="filter[subject_type]")
-    subject_id = Ids(data_key="filter[subject_id]")
-    since = Bound(data_key="filter[from]")
-    until = Bound(data_key="filter[to]")
+    action = words("action")
+    actor_type = words("actor_type", *ActorType)
+    actor_id = ids("actor_id")
+    subject_type = words("subject_type")
+    subject_id = ids("subject_id")
+    since = instant("from")
+    until = instant("to")
 
 
 def render_event(event: AuditEvent) -> dict[str, Any]:

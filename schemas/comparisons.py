@@ -16,7 +16,7 @@ from core.domain.documents import Json, written
 from core.domain.metrics import Summary
 from core.domain.significance import Ranks, Shares, Verdict
 from schemas.fields import microseconds
-from schemas.filters import Bound, FilteredQuery
+from schemas.filters import FilteredQuery, instant
 
 MOST_TOLD = 200
 """Entries of each list. A summary is read by people; the patch has all."""
@@ -40,8 +40,8 @@ Shown = dict[str, Any]
 class ComparisonQuery(FilteredQuery):
     """The runs that ended from `since` on and before `until`."""
 
-    since = Bound(data_key="filter[from]")
-    until = Bound(data_key="filter[to]")
+    since = instant("from")
+    until = instant("to")
 
 
 def render_comparison(comparison: Comparison) -> Shown:

@@ -8,7 +8,7 @@ from core.domain.jobs import DELETION_KINDS, ITEM_KINDS, SHOWN_KINDS, Job, JobIt
 from core.domain.storage import DeletedStorage
 from core.domain.versions import TrashEntry
 from schemas.fields import Count, Query, microseconds
-from schemas.filters import FilteredQuery, Words
+from schemas.filters import FilteredQuery, words
 
 MOST_PAGE = 100
 
@@ -21,8 +21,8 @@ class PageQuery(Query):
 
 
 class JobsQuery(FilteredQuery, PageQuery):
-    status = Words(*JobStatus, data_key="filter[status]")
-    kind = Words(*JobKind, data_key="filter[kind]")
+    status = words("status", *JobStatus)
+    kind = words("kind", *JobKind)
 
 
 def render_job(job: Job, public_url: str) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from marshmallow import fields
 from core.domain.cron import MOST_CRON_CHARACTERS
 from core.domain.dispatch import MOST_METRICS
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
-from schemas.filters import BOUND, MOST_ALTERNATIVES, WORD, Bound, Ids, Words
+from schemas.filters import BOUND, MOST_TEXT, Bound, Several
 from schemas.lists import MOST_FILTER, MOST_TRIGGERS, TriggerFilter
 from schemas.marketplace import Flaglike
 from schemas.moments import PATTERN, Moment
-from schemas.patchworks_lists import MOST_TEXT, Names, Several
+from schemas.patchworks_lists import Names
 from schemas.reports import LINE, LINE_TEXT, METRIC, METRIC_NAME, Line, Metrics
 from schemas.schedules import CRON_PATTERN, CronString
 from schemas.shapes import JsonText, ListOf, Number, OneOf, Record, Uri
@@ -64,14 +64,6 @@ def _names(field: Names) -> dict[str, Any]:
     return {"type": "string", "maxLength": MOST_TEXT, "pattern": f"^{one}(?:,{one})*$", "default": ""}
 
 
-def _words(field: Words) -> dict[str, Any]:
-    return {"type": "string", "pattern": _several("|".join(field.known) or WORD)}
-
-
-def _several(one: str) -> str:
-    return f"^(?:{one})(?:,(?:{one})){{0,{MOST_ALTERNATIVES - 1}}}$"
-
-
 _FILTERED = {"type": "string", "maxLength": MOST_FILTER}
 _TRIGGER_FILTER = {
     "type": "object",
@@ -112,9 +104,7 @@ _SHAPES: dict[type[fields.Field[Any]], Callable[[Any], dict[str, Any]]] = {
     Number: _number,
     JsonText: lambda field: {**_text(field), "contentMediaType": "application/json"},
     Uri: lambda field: {**_text(field), "format": "uri"},
-    Words: _words,
-    Ids: lambda _: {"type": "string", "pattern": _several("[1-9][0-9]{0,18}")},
-    Bound: lambda _: {"type": "string", "pattern": f"^(?:{BOUND})$"},
+    Bound: lambda _: {"type": "string", "pattern": f"^(?:{BOUND})?$"},
     Mapped: lambda _: {"type": "object"},
     TriggerFilter: lambda _: _TRIGGER_FILTER,
     Moment: lambda _: {"type": "string", "format": "date-time", "pattern": f"^{PATTERN}$"},

@@ -1,53 +1,41 @@
 """What lists of the Patchworks dialect can be asked for, one table a resource: `filter[…]`, `sort`, `include` and
-`fields[…]`.
-
-A name that a table does not have is refused with 400 and the names it has, as Laravel's query builders do; a value
-that a filter cannot have is 422. Blank is as good as left out. Other parameters are passed over.
+`fields[…]`. A name that a table does not have is refused with 400 and the names it has; other parameters are passed
+over.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from marshmallow import ValidationError, fields, pre_load
+from marshmallow import ValidationError, fields
 
 from core.domain.distributions import Stat
-from core.domain.documents import member_path
-from core.domain.errors import NotAllowed
 from core.domain.flow_classes import FLOW_CLASSES
-from core.domain.identifiers import LARGEST_ID, parse_integer_id
 from core.domain.metrics import OTHER, RUN_KEYS, Interval, MetricType
 from core.domain.runs import STATUS_NUMBERS, RunStatus, Trigger
-from core.domain.versions import MOST_NAME, VersionStatus
+from core.domain.versions import VersionStatus
 from schemas.fields import Count, Query
-from schemas.filters import Bound
+from schemas.filters import (
+    Bound,
+    FilteredQuery,
+    flags,
+    ids,
+    instant,
+    not_allowed,
+    numbers,
+    several,
+    split,
+    texts,
+    word_of,
+    words,
+)
 from schemas.jobs import PageQuery
-from schemas.moments import EARLIEST, PATTERN, Moment, parse_moment
+from schemas.moments import EARLIEST, LATEST
 from schemas.patchworks import FLOW_FIELDS, VERSION_FIELDS
 from schemas.reports import MOST_METRIC_NAME
 from schemas.schedules import ENTRIES, MOST_ENTRIES
-
-MOST_VALUES = 100
-"""Values of one filter, and names of one include: as many as the largest page has rows."""
-
-MOST_TEXT = 4_096
-"""Characters of one parameter: a hundred ids and names of a usual length."""
-
-_BRACKETED = re.compile(r"(filter|fields)\[([^\[\]]*)\]", re.ASCII)
-
-
-class Several(fields.Field[list[Any]]):
-    """Values separated by commas, of which any may hold. `one` makes a value of a text, or raises ValidationError."""
-
-    def __init__(self, one: Callable[[str], Any], pattern: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.one, self.pattern = one, pattern
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
-        return [self.one(text) for text in _split(str(value))]
 
 
 class Names(fields.Field[list[str]]):
@@ -58,54 +46,11 @@ class Names(fields.Field[list[str]]):
         self.what, self.names, self.signs = what, names, signs
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str]:
-        asked = _split(str(value))
+        asked = split(str(value))
         for name in asked:
             if (name[1:] if name[:1] in self.signs and self.signs else name) not in self.names:
-                raise not_allowed(self.what, name, self.names)
+                raise not_allowed(self.what, [name], self.names)
         return asked
-
-
-def not_allowed(what: str, name: str, allowed: Sequence[str]) -> NotAllowed:
-    """A refusal in Laravel's words."""
-    verb = "is" if what == "sort" else "are"
-    offer = f"Allowed {what}(s) are `{', '.join(allowed)}`." if allowed else f"There are no allowed {what}s."
-    return NotAllowed(f"Requested {what}(s) `{member_path('', name)}` {verb} not allowed. {offer}")
-
-
-def _split(text: str) -> list[str]:
-    if len(text) > MOST_TEXT:
-        raise ValidationError(f"must have at most {MOST_TEXT} characters")
-    if "\0" in text:
-        raise ValidationError("must not contain NUL")
-    values = [part for part in text.split(",") if part]
-    if len(values) > MOST_VALUES:
-        raise ValidationError(f"must have at most {MOST_VALUES} values")
-    return values
-
-
-def _id(text: str) -> int:
-    number = parse_integer_id(text)
-    if number is None:
-        raise ValidationError(f"must be whole numbers from 1 to {LARGEST_ID}")
-    return number
-
-
-def _small(text: str) -> int:
-    if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) is None:
-        raise ValidationError("must be whole numbers from 0 to 999999999")
-    return int(text)
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise ValidationError("must be true or false")
-    return text.lower() in ("true", "1")
-
-
-def _text(text: str) -> str:
-    if len(text) > MOST_NAME:
-        raise ValidationError(f"must have at most {MOST_NAME} characters each")
-    return text
 
 
 def _digest(text: str) -> str:
@@ -114,65 +59,8 @@ def _digest(text: str) -> str:
     return text
 
 
-def _word(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValidationError(f"must be one or more of {', '.join(words)}")
-        return text
-
-    return read
-
-
-def _several(one: Callable[[str], Any], pattern: str, name: str) -> Several:
-    """A filter. `pattern` is what each value must look like."""
-    return Several(one, rf"^(?:(?:{pattern})?(?:,(?:{pattern})?)*)$", data_key=f"filter[{name}]")
-
-
-def _ids(name: str) -> Several:
-    return _several(_id, "[1-9][0-9]{0,18}", name)
-
-
-def _flags(name: str) -> Several:
-    return _several(_flag, "[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|0|1", name)
-
-
-def _numbers(name: str) -> Several:
-    return _several(_small, "[0-9]{1,9}", name)
-
-
-def _texts(name: str) -> Several:
-    return _several(_text, "[^,]{1,255}", name)
-
-
-def _words(name: str, *words: str) -> Several:
-    return _several(_word(*words), "|".join(words), name)
-
-
 def _fields(resource: str, names: Sequence[str]) -> Names:
     return Names("field", names, data_key=f"fields[{resource}]")
-
-
-class ThingQuery(Query):
-    """For whatever can be shown with more than itself, or with less."""
-
-    @pre_load
-    def _refuse_unknown(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        for kind, what in (("filter", "filter"), ("fields", "field")):
-            known = [name for name, given in map(_bracketed, self._keys()) if given == kind]
-            asked = [name for name, given in map(_bracketed, data) if given == kind]
-            for name in asked:
-                if name not in known and (known or kind == "fields"):
-                    raise not_allowed(what, name, known)
-        return data
-
-    def _keys(self) -> list[str]:
-        return [str(field.data_key or name) for name, field in self.fields.items()]
-
-
-def _bracketed(name: str) -> tuple[str, str]:
-    """The name in `filter[name]`, and `filter`; nothing and nothing for any other parameter."""
-    found = _BRACKETED.fullmatch(name)
-    return (found[2], found[1]) if found else ("", "")
 
 
 FLOW_INCLUDES = (
@@ -186,7 +74,7 @@ FLOW_SORTS = ("id", "name", "flow_priority", "created_at", "updated_at")
 VERSION_SORTS = ("id", "name", "iteration", "deployed_at", "created_at", "updated_at")
 
 
-class FlowQuery(ThingQuery):
+class FlowQuery(FilteredQuery):
     include = Names("include", FLOW_INCLUDES)
     flow_fields = _fields("flows", FLOW_FIELDS)
     version_fields = _fields("versions", VERSION_FIELDS)
@@ -194,45 +82,45 @@ class FlowQuery(ThingQuery):
 
 class FlowsQuery(FlowQuery, PageQuery):
     sort = Names("sort", FLOW_SORTS, signs="-")
-    filter_id = _ids("id")
-    filter_name = _texts("name")
-    filter_is_enabled = _flags("is_enabled")
-    filter_flow_class = _words("flow_class", *FLOW_CLASSES)
-    filter_flow_priority = _numbers("flow_priority")
+    filter_id = ids("id")
+    filter_name = texts("name")
+    filter_is_enabled = flags("is_enabled")
+    filter_flow_class = words("flow_class", *FLOW_CLASSES)
+    filter_flow_priority = numbers("flow_priority")
 
 
-class FlowVersionQuery(ThingQuery):
+class FlowVersionQuery(FilteredQuery):
     include = Names("include", VERSION_INCLUDES)
     version_fields = _fields("versions", VERSION_FIELDS)
 
 
 class FlowVersionsQuery(FlowVersionQuery, PageQuery):
     sort = Names("sort", VERSION_SORTS, signs="-")
-    filter_id = _ids("id")
-    filter_name = _texts("name")
-    filter_status = _words("status", *VersionStatus)
-    filter_iteration = _numbers("iteration")
-    filter_is_enabled = _flags("is_enabled")
+    filter_id = ids("id")
+    filter_name = texts("name")
+    filter_status = words("status", *VersionStatus)
+    filter_iteration = numbers("iteration")
+    filter_is_enabled = flags("is_enabled")
 
 
 ITEM_SORTS = ("id", "name", "version", "size", "created_at")
 
 
-class MarketplaceQuery(ThingQuery, PageQuery):
+class MarketplaceQuery(FilteredQuery, PageQuery):
     sort = Names("sort", ITEM_SORTS, signs="-")
-    filter_id = _ids("id")
-    filter_name = _texts("name")
-    filter_version = _texts("version")
-    filter_company_id = _ids("company_id")
-    filter_flow_id = _ids("flow_id")
-    filter_digest = _several(_digest, "[0-9a-f]{64}", "digest")
-    filter_private = _flags("private")
-    filter_is_yanked = _flags("is_yanked")
-    filter_is_latest = _flags("is_latest")
+    filter_id = ids("id")
+    filter_name = texts("name")
+    filter_version = texts("version")
+    filter_company_id = ids("company_id")
+    filter_flow_id = ids("flow_id")
+    filter_digest = several(_digest, "[0-9a-f]{64}", "digest")
+    filter_private = flags("private")
+    filter_is_yanked = flags("is_yanked")
+    filter_is_latest = flags("is_latest")
 
 
-class MarketplaceLogQuery(ThingQuery, PageQuery):
-    filter_company_id = _ids("company_id")
+class MarketplaceLogQuery(FilteredQuery, PageQuery):
+    filter_company_id = ids("company_id")
 
 
 RUN_SORTS = ("started_at", "finished_at", "scheduled_for", "id")
@@ -241,31 +129,21 @@ RUN_SORTS = ("started_at", "finished_at", "scheduled_for", "id")
 def _status(text: str) -> str:
     """A status by its word, or by the number that the vendor's documents have for it."""
     numbered = {str(number): status for status, number in STATUS_NUMBERS.items()}
-    return _word(*RunStatus)(numbered.get(text, text))
+    return word_of(*RunStatus)(numbered.get(text, text))
 
 
-def _moment(text: str) -> datetime:
-    """An instant in milliseconds since 1970, or as RFC 3339 writes it."""
-    if _MILLISECONDS.fullmatch(text):
-        return EARLIEST + timedelta(milliseconds=int(text))
-    Moment().check(text)
-    return parse_moment(text)
-
-
-_MILLISECONDS = re.compile(r"[0-9]{1,14}", re.ASCII)
-_MOMENT = f"[0-9]{{1,14}}|{PATTERN}"
 _STATUSES = "|".join([*RunStatus, *map(str, STATUS_NUMBERS.values())])
 
 
-class RunsQuery(ThingQuery, PageQuery):
+class RunsQuery(FilteredQuery, PageQuery):
     sort = Names("sort", RUN_SORTS, signs="-")
-    filter_status = _several(_status, _STATUSES, "status")
-    filter_flow_id = _ids("flow_id")
-    filter_flow_version_id = _ids("flow_version_id")
-    filter_schedule_id = _ids("schedule_id")
-    filter_trigger = _words("trigger", *Trigger)
-    filter_started_after = _several(_moment, _MOMENT, "started_after")
-    filter_started_before = _several(_moment, _MOMENT, "started_before")
+    filter_status = several(_status, _STATUSES, "status")
+    filter_flow_id = ids("flow_id")
+    filter_flow_version_id = ids("flow_version_id")
+    filter_schedule_id = ids("schedule_id")
+    filter_trigger = words("trigger", *Trigger)
+    filter_started_after = instant("started_after")
+    filter_started_before = instant("started_before")
 
 
 METRIC_SORTS = ("type", "period_start", "flow_version_id", "key", "interval")
@@ -286,22 +164,22 @@ def _metric_key(text: str) -> str:
     return text
 
 
-class MetricsQuery(ThingQuery, PageQuery):
+class MetricsQuery(FilteredQuery, PageQuery):
     """`since` is the first instant wanted, `until` the first that is not."""
 
     sort = Names("sort", METRIC_SORTS, signs="-")
-    filter_interval = _words("interval", *Interval)
-    filter_type = _words("type", *MetricType)
-    filter_key = _several(_metric_key, rf"{'|'.join(METRIC_KEYS)}|[^,]{{1,{MOST_METRIC_NAME}}}:(?:{_STATS})", "key")
-    filter_version = _ids("version")
-    since = Bound(data_key="filter[from]")
-    until = Bound(data_key="filter[to]")
+    filter_interval = words("interval", *Interval)
+    filter_type = words("type", *MetricType)
+    filter_key = several(_metric_key, rf"{'|'.join(METRIC_KEYS)}|[^,]{{1,{MOST_METRIC_NAME}}}:(?:{_STATS})", "key")
+    filter_version = ids("version")
+    since = instant("from")
+    until = instant("to")
 
 
 class CalendarQuery(Query):
     """`from` is now where it is left out."""
 
-    start = Several(_moment, rf"^(?:{_MOMENT})?$", data_key="from")
+    start = Bound(data_key="from", within=(EARLIEST, LATEST))
     count = Count(least=1, most=MOST_ENTRIES, load_default=ENTRIES)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 
-Values: TypeAlias = Sequence[int] | Sequence[bool] | Sequence[str]
+Values: TypeAlias = Sequence[int] | Sequence[bool] | Sequence[str] | Sequence[datetime]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from core.domain.languages import AUDIT_EVENTS
 from core.domain.query import Combination, Condition, Group, Operator
 from core.operations import audit
 from schemas.audit import render_event
-from schemas.fields import microseconds
 from service.calls import Answer, Call, Stream
 from service.native.jobs import LINES, NDJSON
 from service.native.paging import Paging
@@ -28,7 +27,7 @@ async def list_events(call: Call) -> Answer | Stream:
     found, total = await audit.list_events(
         call.principal, call.database, selection, limit=asked.limit, offset=asked.offset
     )
-    return asked.answer(call, "/audit-events", [render_event(event) for event in found], total, _kept(call, asked))
+    return asked.answer(call, "/audit-events", [render_event(event) for event in found], total)
 
 
 async def _lines(call: Call, selection: AuditSelection, events: list[AuditEvent]) -> AsyncIterator[bytes]:
@@ -40,7 +39,7 @@ async def _lines(call: Call, selection: AuditSelection, events: list[AuditEvent]
 
 
 def _selection(call: Call) -> AuditSelection:
-    conditions = tuple(_condition(name, call.query[name]) for name in AUDIT_EVENTS if name in call.query)
+    conditions = tuple(_condition(name, call.query[name]) for name in AUDIT_EVENTS if call.query.get(name))
     return AuditSelection(Combination(Group.AND, conditions), call.query.get("since"), call.query.get("until"))
 
 
@@ -49,12 +48,3 @@ def _condition(field: str, values: list[Any]) -> Condition:
     if len(values) == 1:
         return Condition(field, Operator.EQ, values[0])
     return Condition(field, Operator.IN, tuple(values))
-
-
-def _kept(call: Call, asked: Paging) -> dict[str, str]:
-    """The filters as links repeat them, and the size of a page."""
-    kept = {f"filter[{name}]": ",".join(map(str, call.query[name])) for name in AUDIT_EVENTS if name in call.query}
-    for name, word in (("since", "from"), ("until", "to")):
-        if name in call.query:
-            kept[f"filter[{word}]"] = str(microseconds(call.query[name]))
-    return {**kept, "per_page": str(asked.limit)}

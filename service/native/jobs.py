@@ -32,14 +32,13 @@ async def list_jobs(call: Call) -> Answer:
     found, total = await jobs.list_jobs(
         call.principal,
         call.database,
-        kinds=[JobKind(word) for word in call.query["kind"]] if "kind" in call.query else None,
-        statuses=[JobStatus(word) for word in call.query["status"]] if "status" in call.query else None,
+        kinds=[JobKind(word) for word in call.query.get("kind", ())] or None,
+        statuses=[JobStatus(word) for word in call.query.get("status", ())] or None,
         limit=asked.limit,
         offset=asked.offset,
     )
     rows = [render_job(job, call.service.settings.public_url) for job in found]
-    kept = {f"filter[{name}]": ",".join(call.query[name]) for name in ("kind", "status") if name in call.query}
-    return asked.answer(call, "/jobs", rows, total, {**kept, "per_page": str(asked.limit)})
+    return asked.answer(call, "/jobs", rows, total)
 
 
 async def read_job(call: Call) -> Answer:

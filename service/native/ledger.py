@@ -10,7 +10,7 @@ from schemas.fields import microseconds
 from schemas.runs import render_run, render_whole_run
 from schemas.schedules import render_calendar
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import kept_of, listing_of
+from service.dialects.patchworks.asking import listing_of
 from service.native.paging import Paging
 
 MOST_INSTANTS = 100
@@ -20,7 +20,7 @@ MOST_INSTANTS = 100
 async def list_runs(call: Call) -> Answer:
     found, total = await ledger.list_runs(call.principal, call.database, listing_of(call))
     paging = Paging.of(call)
-    return paging.answer(call, "/flow-runs", [render_run(run) for run in found], total, kept_of(call))
+    return paging.answer(call, "/flow-runs", [render_run(run) for run in found], total)
 
 
 async def read_run(call: Call) -> Answer:
@@ -37,8 +37,13 @@ async def list_gaps(call: Call) -> Answer:
 
 
 async def show_calendar(call: Call) -> Answer:
-    start = (call.query.get("start") or [None])[0]
-    asked = (call.principal, call.database, call.integer_id("schedule"), start, call.query["count"])
+    asked = (
+        call.principal,
+        call.database,
+        call.integer_id("schedule"),
+        call.query.get("start"),
+        call.query["count"],
+    )
     schedule, calendar, start, end = await ledger.show_calendar(*asked)
     return Answer(200, render_calendar(calendar, schedule.rules.timezone, start, end))
 

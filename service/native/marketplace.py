@@ -7,7 +7,7 @@ from core.operations import installs, marketplace
 from core.operations.installs import InstallRequest
 from schemas.marketplace import SHOWN_ITEM, render_entry
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import kept_of, listing_of, page_of
+from service.dialects.patchworks.asking import listing_of, page_of
 from service.keys import idempotency_key
 from service.native.paging import Paging
 from service.native.waited import queued, shown, succeeded_within
@@ -77,4 +77,4 @@ async def list_log(call: Call) -> Answer:
         offset=asked.offset,
     )
     rows = [render_entry(entry) for entry in found]
-    return asked.answer(call, "/marketplace/log", rows, total, kept_of(call))
+    return asked.answer(call, "/marketplace/log", rows, total)

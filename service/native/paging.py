@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from yarl import URL
+
 from schemas.jobs import MOST_PAGE
 from service.calls import Answer, Call
 from service.dialects.patchworks.envelope import page
@@ -25,24 +27,19 @@ class Paging:
     def offset(self) -> int:
         return (self.number - 1) * self.limit
 
-    def answer(
-        self,
-        call: Call,
-        path: str,
-        rows: Any,
-        total: int,
-        kept: dict[str, str] | None = None,
-        *,
-        count: int | None = None,
-    ) -> Answer:
-        """`count` of the rows, where they are JSON already; `kept`: the rest of the query string, for the links, which
-        is the page's size if nothing else."""
+    def answer(self, call: Call, path: str, rows: Any, total: int, *, count: int | None = None) -> Answer:
+        """With links that ask for the same in the same way. `count` of the rows, where they are JSON already."""
+        asked = URL(call.raw_path, encoded=True).query
+        kept = {name: value for name, value in asked.items() if name.partition("[")[0] in _KEPT}
         return page(
             rows,
             len(rows) if count is None else count,
             path=f"{call.service.settings.public_url}/api/v1{path}",
-            query={"per_page": str(self.limit)} if kept is None else kept,
+            query={**kept, "per_page": str(self.limit)},
             number=self.number,
             per_page=self.limit,
             total=total,
         )
+
+
+_KEPT = frozenset({"filter", "sort", "include", "fields"})

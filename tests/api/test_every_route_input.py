@@ -18,10 +18,10 @@ from marshmallow import fields
 from yarl import URL
 
 from schemas.fields import Anything, Count, Flag, HexId, Mapped, QueryFlag, Text, Word
-from schemas.filters import Bound, Ids, Words
+from schemas.filters import Bound, Several
 from schemas.lists import TriggerFilter
 from schemas.moments import Moment
-from schemas.patchworks_lists import Names, Several
+from schemas.patchworks_lists import Names
 from schemas.reports import Metrics
 from schemas.schedules import CronString
 from schemas.shapes import ListOf, Number, Record
@@ -334,7 +334,7 @@ RIGHT_TEXTS = {
 
 
 WRONG_BOUNDS = [
-    "", "now", "-1", "1.5", "9" * 16, "999999999999999", "2026-11-21", "2026-11-21T10:00:00", "2026-11-21 10:00",
+    "now", "-1", "1.5", "9" * 16, "999999999999999", "2026-11-21", "2026-11-21T10:00:00", "2026-11-21 10:00", " ",
     "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T25:00:00Z", "2026-11-21T10:00:00+25:00",
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "10000-01-01T00:00:00Z", "0000-01-01T00:00:00Z",
     "2026-11-21T10:00:00 Europe/Berlin", "2026-11-21T10:00:00Z,2026-11-22T10:00:00Z", "2026-11-21T10:00:00Z\n",
@@ -342,12 +342,15 @@ WRONG_BOUNDS = [
 ]  # fmt: skip
 
 RIGHT_BOUNDS = [
-    "0", "1795285569471", "253402300799999", "2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456Z",
+    "0", "1795285569471", "2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456Z",
     "2026-11-21T10:00:00+01:00", "2026-11-21T10:00:00-0330", "2026-11-21 10:00Z", "20261121T100000Z",
-    "2026-W47-6T10:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z",
+    "2026-W47-6T10:00:00Z", "",
     # A plus that was not percent-encoded.
     "2026-11-21T10:00:00 01:00",
 ]  # fmt: skip
+
+FAR_BOUNDS = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "3000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
+"""Too early or too late where there are a first and a last year."""
 
 
 def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
@@ -365,10 +368,10 @@ def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield from ("nonsense", " asc", "asc ", "_", "\0", "asc,desc", "v.id; --", "x" * 5000, "id DESC")
     elif isinstance(field, TriggerFilter):
         yield from ("nonsense", "[]", "{}", '[{"type":"timer"}]', "0", "\0", "x" * 5000)
-    elif isinstance(field, (Several, Names, Words, Ids)):
+    elif isinstance(field, (Several, Names)):
         yield from wrong_alternatives(field)
     elif isinstance(field, Bound):
-        yield from WRONG_BOUNDS
+        yield from (*WRONG_BOUNDS, *(FAR_BOUNDS if field.within else ()))
     elif isinstance(field, QueryFlag):
         yield from ("yes", "no", "2", "-1", "truee", " true", "tr\u00fce", "null", "[]", "\0")
     else:
@@ -377,20 +380,14 @@ def wrong_parameters(field: fields.Field[Any]) -> Iterator[str]:
         yield "x" * 5000
 
 
-def wrong_alternatives(field: Several | Names | Words | Ids) -> Iterator[str]:
+def wrong_alternatives(field: Several | Names) -> Iterator[str]:
     """What none of several values, separated by commas, can be; and too many of what they can."""
     if isinstance(field, Several):
         yield from WRONG_VALUES[_kind(field)]
         yield "x" * 5000
         yield ",".join(["1"] * 101)
-    elif isinstance(field, Names):
-        yield from ("x" * 5000, "\0", ",".join((*field.names, "x")[:1] * 101))
-    elif isinstance(field, Words):
-        yield from ("", ",", "a,", "a,,b", "\0", "a b", "\u0661", "\ud800", "x" * 65, ",".join(["a"] * 101))
-        yield from (text for word in field.known for text in (word.upper(), f"{word},", f"{word},nonsense"))
     else:
-        yield from (*(text for text in NO_COUNTS if text not in ("1,2", "9" * 10)), "0", "01", "1,", str(2**63))
-        yield ",".join(["1"] * 101)
+        yield from ("x" * 5000, "\0", ",".join((*field.names, "x")[:1] * 101))
 
 
 def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
@@ -408,29 +405,30 @@ def right_parameters(field: fields.Field[Any]) -> Iterator[str]:
     elif isinstance(field, Names):
         yield from ("", ",", *field.names, ",".join(field.names))
         yield from (f"{sign}{name}" for sign in field.signs for name in field.names)
-    elif isinstance(field, Words):
-        words = field.known or ("a", "x" * 64)
-        yield from (*words, ",".join(words), ",".join([*words] * 10))
-    elif isinstance(field, Ids):
-        yield from ("1", "1,1", str(2**63 - 1), ",".join(["7"] * 100))
     elif isinstance(field, Bound):
-        yield from RIGHT_BOUNDS
+        yield from (*RIGHT_BOUNDS, *(() if field.within else (*FAR_BOUNDS, "253402300799999")))
     else:
         yield from RIGHT_TEXTS[str(field.data_key or field.name)]
 
 
 def _kind(field: Several) -> str:
-    """Its name, but for one that two lists have with different words."""
+    """Its name, but for one that several lists have with different words."""
     name = str(field.data_key)
     if name == "filter[version]" and "[1-9]" in field.pattern:
         return "version of metrics"
-    return "status of runs" if name == "filter[status]" and "queued" in field.pattern else name
+    if name == "filter[status]":
+        return next((kind for kind, word in STATUSES.items() if word in field.pattern), name)
+    return name
+
+
+STATUSES = {"status of jobs": "in_progress", "status of runs": "queued"}
+"""By a word that others have not."""
 
 
 NO_NUMBERS = ["x", "-1", "+1", "1.0", "1e2", "0x1", " 1", "1\n", "1\0", "\u0661", "null", "1,x", "9" * 20]
 NO_WORDS = ["nonsense", "\0", "v.id; --", "null"]
 NO_IDS = [*NO_NUMBERS, "0", "01", str(2**63)]
-NO_MOMENTS = ["x", "-1", "1.0", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "1" * 15, "\0", "null"]
+NO_FREE_WORDS = ["\0", "a b", "\u0661", "\ud800", "x" * 65, "a,b c"]
 WRONG_VALUES = {
     "filter[id]": NO_IDS,
     "filter[company_id]": NO_IDS,
@@ -443,14 +441,18 @@ WRONG_VALUES = {
     "filter[flow_version_id]": NO_IDS,
     "filter[schedule_id]": NO_IDS,
     "filter[trigger]": [*NO_WORDS, "Manual", "manual,Live"],
-    "filter[started_after]": NO_MOMENTS,
-    "filter[started_before]": NO_MOMENTS,
-    "from": NO_MOMENTS,
     "version of metrics": NO_IDS,
     "filter[interval]": [*NO_WORDS, "5min", "HOUR", "hour,week"],
     "filter[type]": [*NO_WORDS, "Runs", "runs,speed"],
     "filter[key]": [*NO_WORDS, "p42", "rows:p42", "rows", ":p50", "x" * 129 + ":p50", "p50,median"],
     "status of runs": [*NO_WORDS, "0", "6", "Queued", "queued,Draft"],
+    "status of jobs": [*NO_WORDS, "Queued", "queued,done"],
+    "filter[kind]": [*NO_WORDS, "DELETE_FLOW", "delete_flow,delete"],
+    "filter[action]": NO_FREE_WORDS,
+    "filter[actor_type]": [*NO_WORDS, "User"],
+    "filter[actor_id]": NO_IDS,
+    "filter[subject_type]": NO_FREE_WORDS,
+    "filter[subject_id]": NO_IDS,
     "filter[name]": ["\0", "a\0b", "x" * 256, "a," + "x" * 256],
     "filter[is_enabled]": ["yes", "2", "truee", "\0", "true,no"],
     "filter[flow_class]": [*NO_WORDS, "Cloud", "cloud,x"],
@@ -470,14 +472,18 @@ RIGHT_VALUES = {
     "filter[flow_version_id]": ["1", "1,2"],
     "filter[schedule_id]": ["1", "1,2"],
     "filter[trigger]": ["manual", "schedule,repair,timer"],
-    "filter[started_after]": ["0", "1700000000000", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5-03:00"],
-    "filter[started_before]": ["0", "1700000000000", "2026-01-01T00:00:00Z"],
-    "from": ["0", "1700000000000", "2026-01-01T00:00:00Z"],
     "version of metrics": ["1", "1,2", str(2**63 - 1)],
     "filter[interval]": ["5m", "hour,day", "day,day"],
     "filter[type]": ["runs", "duration,lateness,payload,custom"],
     "filter[key]": ["success", "p50,max,other,attempts", "rows:p99", "a:b:sum", "\u00e4 %:avg", "x" * 128 + ":p50"],
     "status of runs": ["queued", "1", "2,missed", "skipped,5"],
+    "status of jobs": ["queued", "completed,failed,errored,in_progress,cancelled"],
+    "filter[kind]": ["delete_flow", "send_mail,post_callback"],
+    "filter[action]": ["flow.deploy", "a,b", "x" * 64, ",".join(["x" * 39] * 100)],
+    "filter[actor_type]": ["user", "cli,apiToken"],
+    "filter[actor_id]": ["1", "1,1", str(2**63 - 1), ",".join(["7"] * 100)],
+    "filter[subject_type]": ["flow", "flow,version"],
+    "filter[subject_id]": ["1", "1,2"],
     "filter[name]": ["a", "%", "_", "\\", "'; --", "\u00e4\u0661\U0001f600", "a,b", "x" * 255, "\ud800", "{}"],
     "filter[is_enabled]": ["0", "1", "true", "FALSE", "0,1"],
     "filter[flow_class]": ["cloud", "edge,customNode"],

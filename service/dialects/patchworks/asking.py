@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from yarl import URL
 
 from core.domain.listings import Listing
 from core.operations.shown import Page
@@ -18,7 +17,9 @@ def listing_of(call: Call) -> Listing:
     """The page, what it is narrowed by and its order."""
     paging = Paging.of(call)
     filters = {
-        name.removeprefix(FILTER): asked for name, asked in call.query.items() if name.startswith(FILTER) and asked
+        name.removeprefix(FILTER): asked if isinstance(asked, list) else [asked]
+        for name, asked in call.query.items()
+        if name.startswith(FILTER) and asked
     }
     sorts = [(name.removeprefix("-"), name.startswith("-")) for name in call.query["sort"]]
     return Listing(paging.limit, paging.offset, filters, sorts)
@@ -30,22 +31,12 @@ def is_special(call: Call) -> bool:
 
 
 def page_of(call: Call, path: str, page: Page, rows: list[Any] | None = None) -> Answer:
-    """The page, with links that ask for the same in the same way; with these rows where it is not shown as it came."""
+    """The page, with these rows where it is not shown as it came."""
     shown = orjson.Fragment(b"[" + page.items + b"]") if rows is None else rows
-    return Paging.of(call).answer(call, path, shown, page.total, kept_of(call), count=len(page.ids))
-
-
-def kept_of(call: Call) -> dict[str, str]:
-    """What of the query string the links of a page repeat."""
-    asked = URL(call.raw_path, encoded=True).query
-    kept = {name: value for name, value in asked.items() if name.partition("[")[0] in _KEPT}
-    return {**kept, "per_page": str(Paging.of(call).limit)}
+    return Paging.of(call).answer(call, path, shown, page.total, count=len(page.ids))
 
 
 def rows_of(page: Page) -> list[dict[str, Any]]:
     """What is on the page, each as it is shown."""
     rows: list[dict[str, Any]] = orjson.loads(b"[" + page.items + b"]")
     return rows
-
-
-_KEPT = frozenset({"filter", "sort", "include", "fields"})

@@ -9,7 +9,7 @@ from core.operations import metrics
 from core.operations.metrics import Range
 from schemas.metrics import render_metric
 from service.calls import Answer, Call
-from service.dialects.patchworks.asking import kept_of, listing_of
+from service.dialects.patchworks.asking import listing_of
 from service.native.paging import Paging
 
 
@@ -22,4 +22,4 @@ async def list_metrics(call: Call) -> Answer:
         call.principal, call.database, flow_id, asked, replace(listing, filters=filters)
     )
     rows = [render_metric(metric) for metric in found]
-    return Paging.of(call).answer(call, f"/flows/{flow_id}/version-metrics", rows, total, kept_of(call))
+    return Paging.of(call).answer(call, f"/flows/{flow_id}/version-metrics", rows, total)
