@@ -30,10 +30,10 @@ from core.operations.access import settle
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.shown import Page, Shown
 from core.operations.versions import VERSION_UNKNOWN
-from core.store import audit_events, flow_versions, flows, version_views
+from core.store import audit_events, deployments, flow_versions, flows, version_views
 from core.store.database import Connection, Database
+from core.store.deployments import Due
 from core.store.flows import LockedFlow
-from core.store.version_views import Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ async def deploy_due(database: Database, limit: int) -> list[Carried]:
     Any number of callers may do so at once: whoever locks the flow second finds that there is nothing left to do.
     """
     async with database.connection() as connection:
-        due = await version_views.list_due(connection, limit)
+        due = await deployments.list_due(connection, limit)
     carried = [await database.transaction(_carrying(one)) for one in due]
     return [one for one in carried if one is not None]
 
@@ -213,7 +213,7 @@ async def deploy_due(database: Database, limit: int) -> list[Carried]:
 async def next_deploy_in(database: Database) -> float | None:
     """Seconds until the next planned deploy is due; None if there is none."""
     async with database.connection() as connection:
-        return await version_views.next_due_in(connection)
+        return await deployments.next_due_in(connection)
 
 
 def _carrying(due: Due) -> Callable[[Connection], Awaitable[Carried | None]]:
@@ -242,7 +242,7 @@ async def _deploy_at_once(
     """A kept version of a flow without schedules, as most are, in one statement; None for anything else."""
 
     async def work(connection: Connection) -> Record | None:
-        return await flow_versions.deploy_at_once(connection, principal, flow_id, version_id, at, template)
+        return await deployments.deploy_at_once(connection, principal, flow_id, version_id, at, template)
 
     row = await database.statement(work)
     return None if row is None else Shown.of(row)

@@ -15,9 +15,9 @@ from core.domain.errors import Conflict
 from core.domain.flow_classes import CUSTOM_NODE
 from core.domain.versions import Content, Version, VersionStatus, deployed_name
 from core.operations.firing import Deploys, accounted
-from core.store import audit_events, flow_versions, schedules
+from core.store import audit_events, deployments, flow_versions, schedules
 from core.store.database import Connection
-from core.store.flow_versions import Promoted
+from core.store.deployments import Promoted
 from core.store.flows import LockedFlow
 
 NOT_DEPLOYABLE = "a custom node has no default version"
@@ -43,8 +43,8 @@ async def deploy(
     require_deployable(flow)
     name = await _name_of_draft(connection, version) if version.status is VersionStatus.DRAFT else None
     async with accounted(connection, principal.company_id, flow.id, deploys=Deploys(planned_for)):
-        await flow_versions.release(connection, principal, flow.id, but=version.id)
-        promoted = await flow_versions.promote(connection, principal, version.id, name, details)
+        await deployments.release(connection, principal, flow.id, but=version.id)
+        promoted = await deployments.promote(connection, principal, version.id, name, details)
     if version.status is VersionStatus.DRAFT:
         content = Content(version.body, version.digest)
         await start_draft(connection, principal, flow.id, content, scheduled_like=version.id)
@@ -55,12 +55,12 @@ async def undeploy(connection: Connection, principal: Principal, flow_id: int, *
     """Makes a locked flow's deployed version inactive and takes back its pending deploy, but for that of the version
     `but`; whether there was any of the two."""
     async with accounted(connection, principal.company_id, flow_id, deploys=Deploys()):
-        return await flow_versions.release(connection, principal, flow_id, but=but)
+        return await deployments.release(connection, principal, flow_id, but=but)
 
 
 async def cancel_pending(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> bool:
     """Takes back a locked flow's pending deploy, but for that of the version `but`; whether there was one."""
-    version_id = await flow_versions.cancel_pending(connection, principal, flow_id, but=but)
+    version_id = await deployments.cancel_pending(connection, principal, flow_id, but=but)
     if version_id is None:
         return False
     await audit_events.record(connection, principal, "version.deploy_cancel", ("version", version_id))
@@ -79,7 +79,7 @@ async def plan(connection: Connection, principal: Principal, flow: LockedFlow, v
         raise Conflict("This version is deployed; there is nothing to plan.")
     require_deployable(flow)
     await cancel_pending(connection, principal, flow.id, but=version.id)
-    await flow_versions.plan(connection, principal, version.id, at)
+    await deployments.plan(connection, principal, version.id, at)
     details = {"at": at.isoformat()}
     await audit_events.record(connection, principal, "version.deploy_plan", ("version", version.id), details=details)
     return True
@@ -106,7 +106,7 @@ def require_deployable(flow: LockedFlow) -> None:
 
 
 async def _name_of_draft(connection: Connection, draft: Version) -> str:
-    taken = await flow_versions.names_beginning(
+    taken = await deployments.names_beginning(
         connection, draft.company_id, draft.flow_id, deployed_name(draft.iteration, ())
     )
     return deployed_name(draft.iteration, taken)

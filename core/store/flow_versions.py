@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import asyncpg
-import orjson
 
 from core.domain.access import ActorType, Claim, Principal, admitting
 from core.domain.flows import Flow
@@ -36,12 +35,6 @@ _LOCK_ANY = query("flow_versions.lock_any_version")
 _LOCK_DRAFT = query("flow_versions.lock_draft")
 _READ_LOCKED = query("flow_versions.read_locked_version")
 _REPLACE = query("flow_versions.replace_version")
-_RELEASE = query("flow_versions.release_deployed")
-_PROMOTE = query("flow_versions.promote_version")
-_DEPLOY_AT_ONCE = query("flow_versions.deploy_at_once")
-_NAMES_BEGINNING = query("flow_versions.names_beginning")
-_PLAN = query("flow_versions.plan_deploy")
-_CANCEL_PENDING = query("flow_versions.cancel_pending")
 _DISCARD_DRAFT = query("flow_versions.discard_draft")
 _DELETE = query("flow_versions.delete_version")
 _KEEP_REPLACED = query("flow_versions.keep_replaced")
@@ -85,16 +78,6 @@ showing_version = showing(COLUMNS)
 
 BATCH_MEMORY = "32MB"
 """Sorting space for one batch: 5,000 rows of a few kB pass through it between the trash and the count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Promoted:
-    """The version that is deployed now, and since when that is so."""
-
-    id: int
-    digest: bytes
-    name: str
-    deployed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,79 +270,6 @@ async def keep_replaced(
 ) -> None:
     """`with_schedules` takes the version's schedules away with its old content; without, they stay as they are."""
     await connection.execute(_KEEP_REPLACED, company_id, version_id, keep, with_schedules)
-
-
-async def release(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> bool:
-    """Makes a locked flow's deployed version inactive and takes back its pending deploy, but for that of the version
-    `but`, with an audit event each; whether there was any of the two."""
-    released: int = await connection.fetchval(
-        _RELEASE,
-        principal.company_id,
-        flow_id,
-        but,
-        principal.actor_type,
-        principal.actor_id,
-        principal.remote,
-    )
-    return released > 0
-
-
-async def promote(
-    connection: Connection,
-    principal: Principal,
-    version_id: int,
-    name: str | None,
-    details: Mapping[str, object] | None = None,
-) -> Promoted:
-    """Makes a locked version the deployed one, when there is no other, with its audit event. A Draft gets `name`."""
-    row = await connection.fetchrow(
-        _PROMOTE,
-        principal.company_id,
-        version_id,
-        principal.actor_type,
-        principal.actor_id,
-        principal.remote,
-        name,
-        None if name is None else fold(name),
-        orjson.dumps(details or {}).decode(),
-    )
-    return build(Promoted, row)
-
-
-async def deploy_at_once(
-    connection: Connection, principal: Principal, flow_id: int, version_id: int, at: datetime, template: Template
-) -> asyncpg.Record | None:
-    """Deploys a kept version where there is nothing to decide, with its audit events: id, revision and shown. None, and
-    nothing is done, where there is something to decide: then the long way tells what."""
-    return await connection.fetchrow(
-        showing_version(_DEPLOY_AT_ONCE, template),
-        principal.company_id,
-        principal.application_id,
-        flow_id,
-        version_id,
-        at,
-        principal.actor_type,
-        principal.actor_id,
-        principal.remote,
-    )
-
-
-async def names_beginning(connection: Connection, company_id: int, flow_id: int, base: str) -> set[str]:
-    """The names in use that are `base`, or `base` with a hyphen and more. `base` has no wildcard of LIKE."""
-    rows = await connection.fetch(_NAMES_BEGINNING, company_id, flow_id, base)
-    return {row["name"] for row in rows}
-
-
-async def plan(connection: Connection, principal: Principal, version_id: int, at: datetime) -> None:
-    await connection.execute(_PLAN, principal.company_id, version_id, at, principal.actor_type, principal.actor_id)
-
-
-async def cancel_pending(connection: Connection, principal: Principal, flow_id: int, *, but: int = 0) -> int | None:
-    """Takes back the pending deploy of a locked flow, unless it is that of the version `but`; whose it was."""
-    version_id: int | None = await connection.fetchval(
-        _CANCEL_PENDING, principal.company_id, flow_id, but, principal.actor_type, principal.actor_id
-    )
-    return version_id
 
 
 async def discard_draft(connection: Connection, company_id: int, version_id: int, keep: timedelta) -> bool:

@@ -1,10 +1,8 @@
-"""Versions without their content, as lists and answers show them, and the deploys that wait for their instant."""
+"""Versions without their content, as lists and answers show them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 import asyncpg
 
@@ -15,24 +13,11 @@ from core.store.database import Connection
 from core.store.flow_versions import showing_version
 from core.store.listings import VERSIONS, listed_by
 from core.store.queries import query
-from core.store.rows import build
 
 _SHOW = query("flow_versions.show_flow_version")
 _SHOW_PAGE = query("flow_versions.show_flow_versions")
 _SHOW_RELATED = query("flow_versions.show_related")
 _COUNT_RELATED = query("flow_versions.count_related")
-_LIST_DUE = query("flow_versions.list_due")
-_NEXT_DUE_IN = query("flow_versions.next_due_in")
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A deploy whose instant, `deploy_at`, has come."""
-
-    company_id: int
-    flow_id: int
-    version_id: int
-    deploy_at: datetime
 
 
 async def show(
@@ -80,14 +65,3 @@ async def count_related(
     """Of each flow: flow_id, versions (how many; null unless `counted`), has_versions and has_deployed."""
     rows: list[asyncpg.Record] = await connection.fetch(_COUNT_RELATED, company_id, flow_ids, counted)
     return rows
-
-
-async def list_due(connection: Connection, limit: int) -> list[Due]:
-    """Deploys of any company whose instant has come, the earliest first."""
-    return [build(Due, row) for row in await connection.fetch(_LIST_DUE, limit)]
-
-
-async def next_due_in(connection: Connection) -> float | None:
-    """Seconds until the next pending deploy is due; None if there is none."""
-    seconds: float | None = await connection.fetchval(_NEXT_DUE_IN)
-    return seconds

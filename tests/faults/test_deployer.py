@@ -44,7 +44,7 @@ async def test_killed_in_a_deploy(new_ground: NewGround, promise: Promise) -> No
     """scheduler killed -9 twice in the middle of a planned deploy"""
     ground, other = await new_ground(), await new_ground()
     flow, old, planned = await make_planned(ground)
-    for statement in ("flow_versions.promote_version", "flows.touch_flow"):
+    for statement in ("deployments.promote_version", "flows.touch_flow"):
         async with Wire(ground.database_url) as wire:
             stop = wire.stop_before(query(statement))
             scheduler = await ground.start("scheduler", DATABASE_URL=wire.url)

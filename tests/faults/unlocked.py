@@ -15,7 +15,7 @@ from core.domain.jobs import ClaimedJob, JobStatus
 from core.operations import firing
 from core.operations.deletions import Terms
 from core.operations.dispatch import Turn, take_turn
-from core.store import flow_versions, jobs, schedule_states, schedules
+from core.store import deployments, jobs, schedule_states, schedules
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob
 
@@ -53,7 +53,7 @@ async def undeploy_without_accounting(database: Database, company_id: int, flow_
         due: int = await connection.fetchval(
             "SELECT sum(floor(extract(epoch FROM clock_timestamp() - next_due)) + 1)::bigint FROM schedule_states"
         )
-        await flow_versions.release(connection, principal, flow_id, but=0)
+        await deployments.release(connection, principal, flow_id, but=0)
         await schedule_states.silence(connection, live)
         return due
 

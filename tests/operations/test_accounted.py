@@ -248,7 +248,8 @@ async def accounts(live: Live) -> list[tuple[datetime, str]]:
 # --- Which functions change what an instant means, read from the source.
 
 MEANS = {
-    "flow_versions": {"promote", "release", "patch", "replace"},
+    "deployments": {"promote", "release"},
+    "flow_versions": {"patch", "replace"},
     "schedules": {"insert", "update", "delete", "put_back"},
     "flows": {"update"},
 }
@@ -308,7 +309,7 @@ def test_whatever_changes_what_an_instant_means_accounts_first() -> None:
 
 def test_the_functions_looked_for_are_there() -> None:
     assert {place.partition(": ")[2] for place in (call.place for call in all_calls())} >= {
-        "flow_versions.promote", "flow_versions.release", "flow_versions.patch", "flow_versions.replace",
+        "deployments.promote", "deployments.release", "flow_versions.patch", "flow_versions.replace",
         "schedules.insert", "schedules.update", "schedules.delete", "schedules.put_back", "flows.update",
     }  # fmt: skip
 

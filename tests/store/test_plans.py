@@ -431,7 +431,7 @@ async def test_a_deploy_finds_its_flow_however_many_there_are(
 ) -> None:
     """What a function returns is a thousand rows to the planner, unless it is told that it is one."""
     application, _ = applications
-    sql = query("flow_versions.deploy_at_once").replace(SHOWN, compile_template(SHOWN_FLOW_VERSION, COLUMNS))
+    sql = query("deployments.deploy_at_once").replace(SHOWN, compile_template(SHOWN_FLOW_VERSION, COLUMNS))
     async with database.connection() as connection:
         flow_id, version_id = await connection.fetchrow(
             "SELECT flow_id, id FROM flow_versions WHERE company_id = $1 AND status = 'Inactive' LIMIT 1",
