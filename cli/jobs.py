@@ -15,7 +15,7 @@ from cli.watch import watch
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.operations import jobs as operations
 from core.operations import undo
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.settings import Settings
 from core.store.database import Database
 

@@ -17,8 +17,8 @@ from core.domain.marketplace import Item
 from core.domain.signing import Keys, read_keys
 from core.operations import installs
 from core.operations import marketplace as operations
-from core.operations.deletions import Terms
 from core.operations.installs import InstallRequest
+from core.operations.settling import Terms
 from core.settings import Settings
 from core.store.database import Database
 

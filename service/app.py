@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import open_database
 from service.calls import SERVICE, Service

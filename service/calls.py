@@ -17,8 +17,8 @@ from core.domain.documents import Document
 from core.domain.errors import PenstockError
 from core.domain.etags import Etag, parse_if_match
 from core.domain.identifiers import parse_hex_id, parse_integer_id
-from core.operations.deletions import Terms
 from core.operations.logins import Issuing
+from core.operations.settling import Terms
 from core.settings import Settings
 from core.store.database import UNREACHABLE, Database
 from service.hashing import Hashing

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from core.domain.errors import Unavailable
 from core.domain.jobs import STAGED_CHANNEL
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import UNREACHABLE, open_database
 from core.store.deliveries import NOTIFY_CHANNEL

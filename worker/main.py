@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from core.clock import SystemClock
 from core.domain.jobs import QUEUES, STAGED_CHANNEL
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import open_database
 from worker.ending import end_tasks

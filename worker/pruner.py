@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from core.domain.metrics import Interval
-from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.operations.jobs import expire_jobs
 from core.operations.logins import prune_logins
+from core.operations.repeats import IDEMPOTENCY_WINDOW
 from core.operations.rollup import prune_metrics
 from core.operations.sweeping import prune_runs
 from core.operations.undo import purge_trash

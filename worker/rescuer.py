@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from arq.connections import ArqRedis
 
-from core.operations.deletions import Terms
 from core.operations.jobs import rescue_jobs
+from core.operations.settling import Terms
 from core.store import deliveries
 from core.store.database import Connection, Database
 from worker.transport import missing

@@ -20,8 +20,8 @@ from core.domain.jobs import (
     PermanentFailure,
     TransientFailure,
 )
-from core.operations.deletions import JobLost
 from core.operations.jobs import complete_job, fail_job, put_off_job
+from core.operations.settling import JobLost
 from core.store import jobs
 from core.store.database import UNREACHABLE, Connection
 from worker.tools import Handler, Outcome, Tools

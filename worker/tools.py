@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from core.clock import Clock
 from core.domain.jobs import ClaimedJob
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.settings import Settings
 from core.store.database import Database
 from worker.mail.mailer import Mailer

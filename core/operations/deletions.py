@@ -1,69 +1,39 @@
 """Bulk deletion from acceptance to account: the main job.
 
-Accepting fixes the set. A batch is one transaction that fences, moves, counts and advances. Concluding accounts for
-every item that is left and stages the letter and the callback, in the transaction that ends the job.
+Accepting fixes the set. A batch is one transaction that fences, moves, counts and advances; the last one ends the job.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
-from core.domain.access import ActorType, Principal
-from core.domain.errors import IdempotencyMismatch, NotFound
+from core.domain.access import Principal
+from core.domain.errors import NotFound
 from core.domain.etags import ANY, Etag
-from core.domain.identifiers import new_public_id
-from core.domain.jobs import LEASE_SECONDS, ClaimedJob, JobKind, JobStatus, Reason
+from core.domain.jobs import ClaimedJob, JobKind, JobStatus
 from core.domain.query import Combination
 from core.operations import transitions
 from core.operations.flows import FLOW_UNKNOWN
-from core.settings import Settings
+from core.operations.repeats import IDEMPOTENCY_WINDOW, repeat
+from core.operations.settling import Batch, Terms, actor_of, conclude, go_on
 from core.store import (
     audit_events,
-    dispatch,
-    flow_storages,
     flow_versions,
     flows,
     idempotency_keys,
     job_items,
     jobs,
-    mail_days,
 )
 from core.store.database import Connection, Database, limit_statements
 from core.store.flow_versions import Preview
 from core.store.idempotency_keys import Key
 from core.store.jobs import HeldJob, NewJob
 
-IDEMPOTENCY_WINDOW = timedelta(hours=48)
-"""A client that was down over a night and a day can still repeat its request without a second job."""
-
 ACCEPT_SECONDS = 20.0
 """Fixing a set of a million takes about 2 s; a statement that needs more than this will not end well."""
 
-
 SAMPLE = 100
 """Versions named in a preview: AIP-165's rule of thumb."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the installation decides about deleting, and where new public ids come from."""
-
-    undo: timedelta
-    lease: timedelta
-    mail_daily_cap: int
-    new_id: Callable[[], str]
-
-    @classmethod
-    def of(cls, settings: Settings, random_bytes: Callable[[int], bytes] = os.urandom) -> Terms:
-        return cls(
-            undo=timedelta(days=settings.undo_days),
-            lease=timedelta(seconds=LEASE_SECONDS),
-            mail_daily_cap=settings.mail_daily_cap,
-            new_id=lambda: new_public_id(random_bytes),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +44,6 @@ class DeletionRequest:
     query_text: str
     email: str | None
     callback_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one transaction of a deletion did."""
-
-    items: int
-    finished: bool
-
-
-class JobLost(Exception):
-    """The job has moved on to another attempt or state: this worker's transaction was rolled back."""
 
 
 async def accept_deletion(
@@ -105,7 +63,7 @@ async def accept_deletion(
 
     async def work(connection: Connection) -> str:
         if key is not None and (taken := await idempotency_keys.take(connection, key, IDEMPOTENCY_WINDOW)):
-            return await _repeat(connection, principal, key, taken)
+            return await repeat(connection, principal, key, taken)
         flow = await flows.lock(connection, principal.company_id, application_id, flow_id)
         if flow is None:
             raise NotFound(FLOW_UNKNOWN)
@@ -172,11 +130,8 @@ async def delete_batch(database: Database, job: ClaimedJob, *, limit: int, terms
     """
 
     async def work(connection: Connection) -> Batch:
-        held = await jobs.hold(connection, job)
+        held = await go_on(connection, job, terms)
         if held is None:
-            raise JobLost
-        if held.cancel_requested:
-            await conclude(connection, held, JobStatus.CANCELLED, None, terms)
             return Batch(0, finished=True)
         ids, revisions = await job_items.read_pairs(connection, held.id, held.position, limit)
         if ids:
@@ -188,42 +143,6 @@ async def delete_batch(database: Database, job: ClaimedJob, *, limit: int, terms
         return Batch(len(ids), finished=False)
 
     return await database.transaction(work)
-
-
-async def conclude(
-    connection: Connection, held: HeldJob, status: JobStatus, error: tuple[str, str] | None, terms: Terms
-) -> None:
-    """Ends a job this transaction holds: accounts for what is left, and stages whoever wants to be told."""
-    left = (held.total or 0) - held.removed - held.failed
-    if left:
-        held.count_failed(Reason.NOT_ATTEMPTED, left)
-    await jobs.conclude(connection, held, status, error)
-    if held.kind is JobKind.DISPATCH_RUNS:
-        await dispatch.take_back(connection, dispatch.Batch.of(held.company_id, held.id, held.arguments))
-    if held.kind is JobKind.DELETE_FLOW and status is JobStatus.COMPLETED:
-        assert held.flow_id is not None, "the removal of a flow is about a flow"
-        if held.undo_until is None:
-            await jobs.stamp_undo_until(connection, held.id, terms.undo)
-        await flows.lock_for_job(connection, held.company_id, held.flow_id)
-        await flow_storages.move_to_trash(connection, held.company_id, held.flow_id, held.id)
-        await flows.move_to_trash(connection, held.company_id, held.flow_id, held.id)
-    await audit_events.record(
-        connection,
-        actor_of(held),
-        f"job.{status}",
-        ("job", held.id),
-        details={"kind": held.kind, "removed": held.removed, "failed": held.failed},
-    )
-    await _stage_notifications(connection, held, terms)
-
-
-async def _repeat(connection: Connection, principal: Principal, key: Key, taken: tuple[bytes, int]) -> str:
-    digest, job_id = taken
-    if digest != key.digest:
-        raise IdempotencyMismatch
-    job = await jobs.read_by_number(connection, principal.company_id, job_id)
-    assert job is not None, "a key refers to its job and goes with it"
-    return job.public_id
 
 
 async def _move(connection: Connection, held: HeldJob, pairs: tuple[list[int], list[int]], terms: Terms) -> None:
@@ -248,24 +167,3 @@ async def _move(connection: Connection, held: HeldJob, pairs: tuple[list[int], l
         held.count_failed(item.reason, 1)
     details = {"from": held.position - len(pairs[0]), "to": held.position, "left": len(left)}
     await audit_events.record(connection, actor_of(held), "versions.remove", ("job", held.id), details=details)
-
-
-async def _stage_notifications(connection: Connection, held: HeldJob, terms: Terms) -> None:
-    """One letter and one callback a job, each its own job: their failures never touch this one."""
-    asker = Principal(held.company_id, ActorType(held.requested_by_type), held.requested_by_id)
-    about = (held.application_id, held.flow_id, held.id)
-    if email := held.arguments.get("email"):
-        letter = NewJob(terms.new_id(), JobKind.SEND_MAIL, {"job_id": held.id, "to": email}, *about)
-        if await mail_days.count_letter(connection, held.company_id) <= terms.mail_daily_cap:
-            await jobs.stage(connection, asker, letter)
-        else:
-            reason = f"This company's {terms.mail_daily_cap} letters of today are used up."
-            await jobs.stage_refused(connection, asker, letter, "mail_daily_cap", reason)
-    if url := held.arguments.get("callbackUrl"):
-        callback = NewJob(terms.new_id(), JobKind.POST_CALLBACK, {"job_id": held.id, "url": url}, *about)
-        await jobs.stage(connection, asker, callback)
-
-
-def actor_of(held: HeldJob) -> Principal:
-    """A job as the actor of what its batches change."""
-    return Principal(held.company_id, ActorType.JOB, held.id)

@@ -25,8 +25,8 @@ from core.domain.dispatch import (
 )
 from core.domain.jobs import ClaimedJob
 from core.domain.runs import RunStatus
-from core.operations.deletions import JobLost, Terms
 from core.operations.endings import Ending, end_runs, stage_runs
+from core.operations.settling import Terms, hold
 from core.store import dispatch as store
 from core.store import firing_pauses, jobs
 from core.store.database import Connection, Database
@@ -63,9 +63,7 @@ async def take_turn(
     busy = [run.id for run in flying] + [each.run.id for each in tried]
 
     async def work(connection: Connection) -> Turn:
-        held = await jobs.hold(connection, job)
-        if held is None:
-            raise JobLost
+        held = await hold(connection, job)
         candidates = await store.find_sendable(connection, batch, busy) if room else []
         held_back = candidates if candidates and await firing_pauses.is_paused(connection) else []
         candidates = [] if held_back else candidates

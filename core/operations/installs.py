@@ -12,9 +12,9 @@ from core.domain.jobs import ClaimedJob, JobKind, JobStatus, PermanentFailure
 from core.domain.marketplace import Item
 from core.domain.signing import Keys
 from core.operations.arrivals import Arrival, arrive, unpack
-from core.operations.deletions import JobLost, Terms, actor_of, conclude
 from core.operations.marketplace import ITEM_UNKNOWN
 from core.operations.repeats import accept_once
+from core.operations.settling import Terms, actor_of, conclude, go_on
 from core.store import applications, artifact_keys, audit_events, jobs, marketplace, schedules
 from core.store.database import Connection, Database
 from core.store.idempotency_keys import Key
@@ -87,14 +87,10 @@ async def install_item(database: Database, job: ClaimedJob, arrival: Arrival, te
     """
 
     async def work(connection: Connection) -> None:
-        held = await jobs.hold(connection, job)
-        if held is None:
-            raise JobLost
-        if held.cancel_requested:
-            await conclude(connection, held, JobStatus.CANCELLED, None, terms)
-            return
-        await _install(connection, held, arrival)
-        await conclude(connection, held, JobStatus.COMPLETED, None, terms)
+        held = await go_on(connection, job, terms)
+        if held is not None:
+            await _install(connection, held, arrival)
+            await conclude(connection, held, JobStatus.COMPLETED, None, terms)
 
     await database.transaction(work)
 

@@ -26,8 +26,8 @@ from core.domain.jobs import (
 from core.domain.query import Selection
 from core.domain.templates import Template
 from core.operations.access import admit, admitted
-from core.operations.deletions import JobLost, Terms, conclude
 from core.operations.lists import listed
+from core.operations.settling import Terms, conclude, go_on, hold
 from core.operations.shown import Page, Shown
 from core.store import audit_events, deleted_versions, deliveries, job_items, job_logs
 from core.store import jobs as store
@@ -135,7 +135,7 @@ async def complete_job(database: Database, job: ClaimedJob, terms: Terms) -> Non
     """Ends a letter or callback that went out. Raises JobLost if the job is no longer this worker's."""
 
     async def work(connection: Connection) -> None:
-        await conclude(connection, await _hold(connection, job), JobStatus.COMPLETED, None, terms)
+        await conclude(connection, await hold(connection, job), JobStatus.COMPLETED, None, terms)
 
     await database.transaction(work)
 
@@ -144,7 +144,7 @@ async def yield_job(database: Database, job: ClaimedJob) -> None:
     """Gives way to other jobs: back to the queue at once, to go on where it stopped. Raises JobLost."""
 
     async def work(connection: Connection) -> None:
-        await _hold(connection, job)
+        await hold(connection, job)
         await store.restage(connection, job.id, after=0, failures=0, error=None)
 
     await database.transaction(work)
@@ -160,9 +160,8 @@ async def put_off_job(
     """
 
     async def work(connection: Connection) -> bool:
-        held = await _hold(connection, job)
-        if held.cancel_requested:
-            await conclude(connection, held, JobStatus.CANCELLED, None, terms)
+        held = await go_on(connection, job, terms)
+        if held is None:
             return False
         if held.failures + 1 >= MOST_FAILURES:
             await _give_up(connection, held, error, terms)
@@ -177,7 +176,7 @@ async def fail_job(database: Database, job: ClaimedJob, error: tuple[str, str], 
     """Ends a job that trying again cannot help. Raises JobLost."""
 
     async def work(connection: Connection) -> None:
-        await _give_up(connection, await _hold(connection, job), error, terms)
+        await _give_up(connection, await hold(connection, job), error, terms)
 
     await database.transaction(work)
 
@@ -304,13 +303,6 @@ async def _stage_undo_again(connection: Connection, asker: Principal, held: Held
     await store.give_up_undo(connection, held.id, held.company_id)
     left = await deleted_versions.count_of_job(connection, deletion_id)
     await store.stage(connection, asker, replace(new, total=left, undoes=deletion_id))
-
-
-async def _hold(connection: Connection, job: ClaimedJob) -> HeldJob:
-    held = await store.hold(connection, job)
-    if held is None:
-        raise JobLost
-    return held
 
 
 def _ids(name: str) -> tuple[int | None, str | None]:

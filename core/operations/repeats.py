@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from core.domain.access import Principal
 from core.domain.errors import IdempotencyMismatch
-from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.store import idempotency_keys, jobs
 from core.store.database import Connection
 from core.store.idempotency_keys import Key
+
+IDEMPOTENCY_WINDOW = timedelta(hours=48)
+"""A client that was down over a night and a day can still repeat its request without a second job."""
 
 
 async def accept_once(
@@ -24,6 +27,11 @@ async def accept_once(
         number, public_id = await accept()
         await idempotency_keys.bind(connection, key, number)
         return public_id
+    return await repeat(connection, principal, key, taken)
+
+
+async def repeat(connection: Connection, principal: Principal, key: Key, taken: tuple[bytes, int]) -> str:
+    """The public id of the job that a key stands for, which `taken` says. Raises IdempotencyMismatch."""
     digest, number = taken
     if digest != key.digest:
         raise IdempotencyMismatch

@@ -16,9 +16,9 @@ from core.domain.identifiers import parse_hex_id
 from core.domain.jobs import JobKind
 from core.domain.runs import Run, RunStatus, Trigger
 from core.domain.versions import DEFAULT, DEVELOP, VersionStatus
-from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.operations.endings import Ending, end_runs
 from core.operations.flows import FLOW_UNKNOWN
+from core.operations.repeats import IDEMPOTENCY_WINDOW
 from core.operations.versions import VERSION_UNKNOWN
 from core.store import audit_events, dispatch, flows, idempotency_keys, jobs, starts
 from core.store.database import Connection, Database

@@ -6,10 +6,10 @@ from core.domain.access import Principal
 from core.domain.errors import Conflict, NotFound
 from core.domain.jobs import DELETION_KINDS, ClaimedJob, Job, JobKind, JobStatus, Reason
 from core.domain.versions import TrashEntry, Version
-from core.operations.deletions import Batch, JobLost, Terms, actor_of, conclude
 from core.operations.firing import accounted
 from core.operations.flows import FLOW_UNKNOWN
 from core.operations.jobs import JOB_UNKNOWN, UNDO_TOO_LATE
+from core.operations.settling import Batch, Terms, actor_of, conclude, go_on
 from core.store import (
     audit_events,
     deleted_versions,
@@ -68,11 +68,8 @@ async def restore_batch(database: Database, job: ClaimedJob, *, limit: int, term
     """Brings back up to `limit` versions, and ends the undo after the last. Raises JobLost like any batch."""
 
     async def work(connection: Connection) -> Batch:
-        held = await jobs.hold(connection, job)
+        held = await go_on(connection, job, terms)
         if held is None:
-            raise JobLost
-        if held.cancel_requested:
-            await conclude(connection, held, JobStatus.CANCELLED, None, terms)
             return Batch(0, finished=True)
         items = await _restore(connection, held, limit)
         if items < limit:

@@ -24,8 +24,8 @@ from core.domain.marketplace import Deed, Happening, next_entry
 from core.domain.signing import SecretKey
 from core.domain.versions import VersionStatus
 from core.operations.artifact_keys import RandomBytes, signing_key
-from core.operations.deletions import JobLost, Terms, actor_of, conclude
 from core.operations.repeats import accept_once
+from core.operations.settling import Terms, actor_of, conclude, go_on
 from core.operations.versions import VERSION_UNKNOWN
 from core.store import audit_events, jobs, marketplace
 from core.store.database import Connection, Database
@@ -109,14 +109,10 @@ async def keep_artifact(database: Database, job: ClaimedJob, made: Made, key: Se
     """
 
     async def work(connection: Connection) -> None:
-        held = await jobs.hold(connection, job)
-        if held is None:
-            raise JobLost
-        if held.cancel_requested:
-            await conclude(connection, held, JobStatus.CANCELLED, None, terms)
-            return
-        await _keep(connection, held, made, key)
-        await conclude(connection, held, JobStatus.COMPLETED, None, terms)
+        held = await go_on(connection, job, terms)
+        if held is not None:
+            await _keep(connection, held, made, key)
+            await conclude(connection, held, JobStatus.COMPLETED, None, terms)
 
     await database.transaction(work)
 

@@ -1,4 +1,4 @@
-"""Which version of a flow is deployed and which is to be: what makes it so, and the deploys that wait for their time."""
+"""Which version of a flow is deployed and which is to be: what makes it so, and what waits for its instant."""
 
 from __future__ import annotations
 

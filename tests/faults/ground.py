@@ -17,7 +17,7 @@ from arq.connections import ArqRedis
 
 from core.domain.flows import Flow
 from core.domain.identifiers import hex_id
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.settings import Settings, read_settings
 from core.store.database import Database, open_database
 from tests.faults.deletion import MAIL_DOMAIN, RECOVERY_SECONDS, Deletion

@@ -16,8 +16,8 @@ import pytest
 from core.domain.dispatch import IN_FLIGHT_PER_RUNNER, Ended, Outgoing, Report
 from core.domain.jobs import MOST_FAILURES, ClaimedJob
 from core.domain.runs import RunStatus
-from core.operations.deletions import JobLost
 from core.operations.dispatch import take_turn
+from core.operations.settling import JobLost
 from core.settings import Settings
 from core.store.queries import query
 from tests.faults import unguarded, unlocked

@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 from arq.constants import in_progress_key_prefix
 
-from core.operations.deletions import JobLost, delete_batch
+from core.operations.deletions import delete_batch
+from core.operations.settling import JobLost
 from core.store.queries import query
 from tests.faults import unguarded
 from tests.faults.conftest import NewGround, Promise

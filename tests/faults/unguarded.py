@@ -15,9 +15,9 @@ from core.domain.jobs import ClaimedJob, JobStatus
 from core.domain.runs import Run, RunStatus
 from core.operations import deletions, firing
 from core.operations.arrivals import Arrival, arrive
-from core.operations.deletions import Terms
 from core.operations.dispatch import take_turn
 from core.operations.endings import Ending, end_runs
+from core.operations.settling import Terms
 from core.store import (
     deliveries,
     job_items,

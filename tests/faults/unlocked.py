@@ -13,8 +13,8 @@ from core.domain.accounting import account
 from core.domain.dispatch import Cause, Failed, Outgoing
 from core.domain.jobs import ClaimedJob, JobStatus
 from core.operations import firing
-from core.operations.deletions import Terms
 from core.operations.dispatch import Turn, take_turn
+from core.operations.settling import Terms
 from core.store import deployments, jobs, schedule_states, schedules
 from core.store.database import Connection, Database
 from core.store.jobs import HeldJob

@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import ModuleType
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 
+import core.operations
 from core.domain.access import ActorType, Principal, Role
 from core.domain.audit import AuditSelection
 from core.domain.dispatch import Report
@@ -27,39 +29,24 @@ from core.domain.storage import Entry
 from core.domain.versions import NewVersion, VersionChange
 from core.operations import (
     access,
-    arrivals,
     artifact_keys,
     audit,
     catalogue,
     companies,
-    comparisons,
-    custom_nodes,
     deletions,
-    dispatch,
-    endings,
     firing,
-    flows,
     installs,
     jobs,
     ledger,
     lifecycle,
     logins,
-    marketplace,
-    metrics,
     people,
-    repeats,
-    results,
     rollup,
     schedules,
     starts,
     storage,
-    stories,
-    sweeping,
-    tallies,
     transfers,
-    transitions,
     undo,
-    uploads,
     versions,
 )
 from core.operations.installs import InstallRequest
@@ -77,25 +64,22 @@ from tests.support.people import ISSUING, client_token, make_client, make_person
 from tests.support.runs import new_id
 from tests.support.tenants import KEEP, SECRET, Tenant, yesterday
 
-MODULES: tuple[ModuleType, ...] = (
-    access, arrivals, artifact_keys, audit, catalogue, companies, comparisons, custom_nodes, deletions, dispatch,
-    endings, firing, flows, installs, jobs, ledger, lifecycle, logins, marketplace, metrics, people, repeats, results,
-    rollup, schedules, starts, storage, stories, sweeping, tallies, transfers, transitions, undo, uploads, versions,
-)  # fmt: skip
+MODULES = [import_module(f"{core.operations.__name__}.{one.name}") for one in iter_modules(core.operations.__path__)]
 
 READING = {
-    "admitted", "authenticate", "export_version", "fetch_artifact", "find_application_company", "find_company",
-    "find_custom_nodes", "find_default_application", "find_flow_company", "find_job", "find_stopped", "find_user",
-    "has_flow", "keep_deployment", "knows_password", "list_applications", "list_artifact_keys", "list_clients",
-    "list_companies", "list_deleted_storage", "list_errors", "list_events", "list_gaps", "list_items", "list_jobs",
-    "list_keys", "list_log", "list_metrics", "list_palette", "list_recent_jobs", "list_recent_runs", "list_run_logs",
-    "list_runs", "list_schedules", "list_schedules_along", "list_signing_keys", "list_tokens", "list_trash",
-    "list_users", "list_webhook_secrets", "next_deploy_in", "next_due_in", "preview_deletion", "preview_schedule",
-    "read_company", "read_events", "read_file", "read_item", "read_job", "read_public_keys", "read_results", "read_run",
-    "read_storage", "read_storage_use", "read_story", "read_summary", "read_webhook_secrets", "recognise",
-    "compare_versions", "find_place", "show_calendar", "show_company_flow", "show_company_flows", "show_flow",
+    "admitted", "authenticate", "compare_versions", "export_version", "fetch_artifact", "find_application_company",
+    "find_company", "find_custom_nodes", "find_default_application", "find_flow_company", "find_job", "find_place",
+    "find_stopped", "find_user", "has_flow", "keep_deployment", "knows_password", "list_applications",
+    "list_artifact_keys", "list_clients", "list_companies", "list_deleted_storage", "list_errors", "list_events",
+    "list_gaps", "list_items", "list_jobs", "list_keys", "list_log", "list_metrics", "list_palette", "list_recent_jobs",
+    "list_recent_runs", "list_run_logs", "list_runs", "list_schedules", "list_schedules_along", "list_signing_keys",
+    "list_tokens", "list_trash", "list_users", "list_webhook_secrets", "listed", "next_deploy_in", "next_due_in",
+    "preview_deletion", "preview_schedule", "read_company", "read_events", "read_file", "read_item", "read_job",
+    "read_public_keys", "read_results", "read_run", "read_storage", "read_storage_use", "read_story", "read_summary",
+    "read_webhook_secrets", "recognise", "show_calendar", "show_company_flow", "show_company_flows", "show_flow",
     "show_flow_version", "show_flow_versions", "show_flows", "show_item", "show_item_versions", "show_items",
     "show_job_log", "show_job_log_entry", "show_namesakes", "show_related", "show_version", "show_versions", "sum_runs",
+    "watched",
 }  # fmt: skip
 
 DELIVERING = {
@@ -107,7 +91,8 @@ DELIVERING = {
 
 INSIDE = {
     "accept_once", "append_to_log", "arrive", "cancel_pending", "conclude", "deploy", "drop_buffered", "end_runs",
-    "plan", "promote", "renew", "settle", "signing_key", "stage_runs", "start_draft", "undeploy",
+    "go_on", "hold", "plan", "promote", "renew", "repeat", "settle", "signing_key", "stage_runs", "start_draft",
+    "undeploy",
 }  # fmt: skip
 """Part of other operations' transactions; what it writes is seen in theirs."""
 

@@ -12,7 +12,7 @@ from core.domain.errors import Conflict, Forbidden, Gone, NotFound
 from core.domain.identifiers import hex_id
 from core.domain.jobs import MOST_FAILURES, ClaimedJob, Job, JobKind, JobStatus
 from core.operations import deletions, jobs, undo
-from core.operations.deletions import JobLost
+from core.operations.settling import JobLost
 from tests.support.machinery import Machinery
 from tests.support.smtp import SmtpCatcher
 from tests.support.tenants import Tenant

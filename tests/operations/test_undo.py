@@ -11,7 +11,7 @@ from core.domain.errors import AlreadyExists, Conflict, NotFound
 from core.domain.flows import Flow
 from core.domain.jobs import ClaimedJob, Job, JobKind, JobStatus
 from core.domain.versions import NewVersion, TrashEntry, Version
-from core.operations import deletions, jobs, undo, versions
+from core.operations import deletions, jobs, settling, undo, versions
 from core.store import deleted_versions
 from core.store import flows as flow_store
 from core.store.database import Connection
@@ -303,7 +303,7 @@ async def test_a_zombie_of_an_undo_changes_nothing(tenant: Tenant, machinery: Ma
         )
     await machinery.rescuer.run_once()
     await machinery.drain()
-    with pytest.raises(deletions.JobLost):
+    with pytest.raises(settling.JobLost):
         await undo.restore_batch(tenant.database, zombie, limit=5, terms=machinery.tools.terms)
     told = await read(tenant, undo_id)
     assert (told.removed, told.failed, len(await tenant.names(flow))) == (20, 0, 20)

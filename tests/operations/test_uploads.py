@@ -11,8 +11,8 @@ from core.domain.jobs import JobStatus
 from core.domain.listings import Listing
 from core.domain.marketplace import Entry, Happening, verify_log
 from core.operations import deletions, installs, jobs, lifecycle, marketplace, undo, uploads
-from core.operations.deletions import JobLost
 from core.operations.installs import InstallRequest
+from core.operations.settling import JobLost
 from core.store import artifact_keys
 from core.store import marketplace as store
 from core.store.database import Connection, Database

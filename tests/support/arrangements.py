@@ -22,7 +22,7 @@ from core.domain.identifiers import LARGEST_ID, hex_id, new_public_id
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.domain.people import User
 from core.domain.storage import Entry
-from core.operations import access, deletions, jobs, people, schedules, storage, transfers, undo, versions
+from core.operations import access, deletions, jobs, people, schedules, settling, storage, transfers, undo, versions
 from core.operations.rollup import fold_endings
 from core.store import jobs as store
 from core.store.database import Connection
@@ -191,7 +191,7 @@ async def _ended_job(tenant: Tenant) -> Arranged:
 async def run_deletion(tenant: Tenant, public_id: str) -> None:
     """As a worker would carry it out, in one batch."""
     lease = timedelta(seconds=LEASE_SECONDS)
-    terms = deletions.Terms(KEEP, lease, mail_daily_cap=0, new_id=lambda: new_public_id(os.urandom))
+    terms = settling.Terms(KEEP, lease, mail_daily_cap=0, new_id=lambda: new_public_id(os.urandom))
     job = await jobs.read_job(tenant.principal, tenant.database, public_id)
 
     async def claim(connection: Connection) -> ClaimedJob | None:

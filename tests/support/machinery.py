@@ -14,7 +14,7 @@ from arq.connections import ArqRedis
 
 from core.clock import SystemClock
 from core.domain.jobs import QUEUES
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.settings import Settings
 from core.store.database import Database
 from worker.jobs import HANDLERS

@@ -13,7 +13,7 @@ from core.domain.identifiers import new_public_id
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.domain.versions import Version
 from core.operations import jobs, marketplace, uploads
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from core.operations.uploads import UploadRequest
 from core.store import jobs as store
 from core.store.database import Connection

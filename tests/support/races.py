@@ -14,7 +14,7 @@ from core.domain.flows import Flow
 from core.domain.identifiers import new_public_id
 from core.domain.versions import NewVersion
 from core.operations import lifecycle, undo
-from core.operations.deletions import Terms
+from core.operations.settling import Terms
 from schemas.losant import content_of
 from tests.support.arrangements import run_deletion
 from tests.support.lifecycles import come_due, place, tomorrow

@@ -13,9 +13,9 @@ from core.domain.dispatch import IN_FLIGHT, IN_FLIGHT_PER_RUNNER, MOST_IN_FLIGHT
 from core.domain.flows import FlowChange, Running
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
 from core.operations import firing, starts
-from core.operations.deletions import JobLost
 from core.operations.dispatch import Turn, take_turn
 from core.operations.jobs import discard_job, find_job, yield_job
+from core.operations.settling import JobLost
 from tests.support.fires import fire_all, make_live
 from tests.support.machinery import Machinery
 from tests.support.receiver import Manner, Receiver, Reply

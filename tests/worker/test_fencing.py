@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from core.domain.jobs import LEASE_SECONDS, ClaimedJob
-from core.operations.deletions import JobLost, Terms, delete_batch
+from core.operations.deletions import delete_batch
 from core.operations.jobs import complete_job, fail_job, put_off_job, yield_job
+from core.operations.settling import JobLost, Terms
 from core.store import jobs
 from core.store.database import Connection, Database
 from tests.faults import unguarded

@@ -9,8 +9,8 @@ import pytest
 from core.domain.bearer import LIFETIME
 from core.domain.errors import Gone, LoginFailed
 from core.operations import logins
-from core.operations.deletions import IDEMPOTENCY_WINDOW
 from core.operations.logins import KEY_KEEP, PATIENCE, Login
+from core.operations.repeats import IDEMPOTENCY_WINDOW
 from core.operations.undo import MOST_STORAGES
 from tests.support.machinery import Machinery
 from tests.support.people import ISSUING, PASSWORD, Inline, make_user, operator

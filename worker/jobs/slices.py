@@ -6,8 +6,8 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from core.domain.jobs import FIRST_BATCH, SLICE_SECONDS, ClaimedJob, next_batch_size
-from core.operations.deletions import Batch, Terms
 from core.operations.jobs import yield_job
+from core.operations.settling import Batch, Terms
 from core.store.database import Database
 from worker.tools import Outcome, Tools
 

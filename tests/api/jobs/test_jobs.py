@@ -11,7 +11,8 @@ import pytest
 
 from core.domain.identifiers import hex_id
 from core.operations import jobs
-from core.operations.deletions import Terms, delete_batch
+from core.operations.deletions import delete_batch
+from core.operations.settling import Terms
 from core.settings import Settings
 from core.store import jobs as store
 from core.store.database import Connection, Database
