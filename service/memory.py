@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 5.0
 """How long what nobody uses may stay. Giving it back takes up to 2 ms, or some microseconds when there is nothing; to
 give it back with every long list made these four times as dear."""
 
