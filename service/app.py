@@ -114,7 +114,7 @@ async def serve(settings: Settings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with listening(settings) as url, giving_back():
+    async with giving_back(), listening(settings) as url:
         gc.freeze()  # what is there by now stays: no collection need look at it again
         gc.set_threshold(COLLECT_AFTER)
         _log.info("The API is listening.", url=url)
