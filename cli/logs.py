@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from typing import TYPE_CHECKING
 
 from cli.outlet import standard_error
+from core.imports import without
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+with without("rich"):  # takes 3 MiB, and would only draw tracebacks that show local variables
+    import structlog
 
 
 def configure_logging(role: str) -> None:

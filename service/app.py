@@ -17,13 +17,13 @@ from core.operations.settling import Terms
 from core.settings import Settings, SettingsError
 from core.store.database import open_database
 from service.calls import SERVICE, Service
+from service.documents import DOCUMENTED, serve_document
 from service.endpoints import MOST_BODY, Endpoint
 from service.hashing import open_hashing
 from service.health import healthz, readyz
 from service.hints import open_hints
+from service.memory import giving_back
 from service.middleware import error_boundary, extra_slashes
-from service.openapi import DOCUMENTED
-from service.openapi import serve as serve_document
 from service.published import KEYS, serve_keys
 from service.rates import open_rates, show_standing
 from service.routes import ROUTES
@@ -114,7 +114,7 @@ async def serve(settings: Settings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with listening(settings) as url:
+    async with giving_back(), listening(settings) as url:
         gc.freeze()  # what is there by now stays: no collection need look at it again
         gc.set_threshold(COLLECT_AFTER)
         _log.info("The API is listening.", url=url)

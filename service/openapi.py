@@ -6,28 +6,24 @@ Nothing here is about a single route; what there is to say about one stands in i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 import orjson
-from aiohttp import web
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 from core.domain import errors
-from core.domain.etags import is_known
 from schemas import login_answers, losant_answers, native_answers
 from schemas.fields import Anything
 from schemas.forms import FORM
 from schemas.json_schema import json_schema
-from service.calls import SERVICE, Answer
 from service.parameters import IN_HEADERS, IN_PATH, IN_QUERY, OF_ANSWERS, TEXT, Json
 from service.routes import ROUTES, Dialect, Route
-from service.told import Shape
+from service.told import TOLD, Shape
 
 _TITLES = {
     Dialect.LOSANT: ("Penstock: flows and versions", "The part of Losant's API that Penstock serves."),
@@ -37,9 +33,6 @@ _TITLES = {
     ),
     Dialect.NATIVE: ("Penstock: jobs, trash, the company and its audit trail", "What neither vendor's API has."),
 }
-
-DOCUMENTED = tuple(_TITLES)
-"""The dialects with a document of their own; what the others say stands in one of these."""
 
 _TOKEN = {"token": {"type": "http", "scheme": "bearer", "description": "An application's token."}}
 _LOGIN = {
@@ -116,17 +109,6 @@ def describe(dialect: Dialect, public_url: str) -> Document:
     return Document(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
 
 
-def serve(dialect: Dialect) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """The handler of a dialect's document. It says nothing that the source does not, so it needs no token."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        document = describe(dialect, request.app[SERVICE].settings.public_url)
-        known = is_known(request.headers.get("If-None-Match"), document.etag)
-        return Answer(304 if known else 200, document.text, {"ETag": document.etag}).response()
-
-    return handle
-
-
 def refusals_of(route: Route) -> dict[int, list[Cause]]:
     """Status -> what it can mean, for every refusal of a route: those of its own and those of any route like it."""
     conditions: dict[Cause, bool] = {
@@ -137,13 +119,13 @@ def refusals_of(route: Route) -> dict[int, list[Cause]]:
         errors.Unauthenticated: not route.is_open,
         errors.Forbidden: not route.is_open,
         errors.TooManyRequests: route.is_counted,
-        errors.PreconditionFailed: "If-Match" in route.told.reads,
-        errors.IdempotencyMismatch: "Idempotency-Key" in route.told.reads,
+        errors.PreconditionFailed: "If-Match" in TOLD[route.handler].reads,
+        errors.IdempotencyMismatch: "Idempotency-Key" in TOLD[route.handler].reads,
     }
     usual: list[Cause] = [errors.Unavailable, errors.TooSlow]
     meant = [cause for cause, holds in conditions.items() if holds]
     found: dict[int, list[Cause]] = {}
-    for cause in (*usual, *meant, *route.told.refuses):
+    for cause in (*usual, *meant, *TOLD[route.handler].refuses):
         found.setdefault(route.dialect.render(cause()).status, []).append(cause)
     return found
 
@@ -152,7 +134,7 @@ def _operation(route: Route, plugin: MarshmallowPlugin) -> Json:
     resource, name = _names(route)
     operation: Json = {
         "operationId": name,
-        "summary": route.told.summary,
+        "summary": TOLD[route.handler].summary,
         "tags": [resource],
         "security": _security(route),
         "parameters": [*_in_path(route), *_in_query(route, plugin), *_in_headers(route)],
@@ -208,7 +190,7 @@ def _written(parameter: Json) -> Json:
 
 
 def _in_headers(route: Route) -> list[Json]:
-    return [_parameter("header", name, *IN_HEADERS[name]) for name in route.told.reads]
+    return [_parameter("header", name, *IN_HEADERS[name]) for name in TOLD[route.handler].reads]
 
 
 def _parameter(place: str, name: str, schema: Json, description: str) -> Json:
@@ -216,7 +198,7 @@ def _parameter(place: str, name: str, schema: Json, description: str) -> Json:
 
 
 def _responses(route: Route) -> dict[str, Json]:
-    told = route.told
+    told = TOLD[route.handler]
     shapes = {route.success: (told.shape,) if told.shape else (), **told.also}
     found = {status: _answer(status, among) for status, among in shapes.items()}
     if told.many:

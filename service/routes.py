@@ -51,7 +51,6 @@ from service.native import starts as native_starts
 from service.native import storage as native_storage
 from service.native import transfers as native_transfers
 from service.native import trash as native_trash
-from service.told import TOLD, Told
 
 
 class Dialect(Enum):
@@ -134,11 +133,6 @@ class Route:
     def takes_keys(self) -> bool:
         """Whether an API key opens it."""
         return self.dialect.takes_people and (self.role is None or KEY_ROLE.includes(self.role))
-
-    @property
-    def told(self) -> Told:
-        """What the OpenAPI document says of it."""
-        return TOLD[self.handler]
 
 
 def _reads(scope: str) -> Need:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 
-import jwt
-
 from core.domain.errors import Unauthenticated
 from core.domain.identifiers import parse_integer_id
+from core.imports import without
+
+with without("cryptography"):  # takes 8 MiB, and none of it is in ALGORITHM
+    import jwt
 
 ALGORITHM = "HS256"
 """The only one. What a token says of its own algorithm is compared with this and never followed. Nobody but this

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from functools import cache
+from typing import TYPE_CHECKING
 
 from core.domain.errors import Invalid
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 LEAST_PASSWORD = 12
 """Characters. Guessing is slowed to some dozens a day and account; what matters is a hash that was stolen."""
@@ -22,8 +24,6 @@ GENERATED_BYTES = 18
 _PASSES, _KIBIBYTES, _LANES = 2, 19_456, 1
 """OWASP's least for Argon2id, 19 MiB and two passes on one core: some 30 ms of one core. The library's own choice
 takes five times that and four threads, which the requests of everybody else would feel."""
-
-_HASHER = PasswordHasher(time_cost=_PASSES, memory_cost=_KIBIBYTES, parallelism=_LANES)
 
 _NOBODYS = f"$argon2id$v=19$m={_KIBIBYTES},t={_PASSES},p={_LANES}${'A' * 22}${'A' * 43}"
 """What the password of somebody unknown is compared with, so that the answer takes as long as for a known one. No
@@ -49,19 +49,28 @@ def check_password(password: str) -> str:
 
 def hash_password(password: str) -> str:
     """What is stored: the hash with its salt and parameters, in PHC form."""
-    return _HASHER.hash(_normal(password))
+    return _hasher().hash(_normal(password))
 
 
 def judge(stored: str | None, password: str) -> Verdict:
     """Compares a password with a stored hash; with None, for somebody unknown, it takes as long and is never right."""
+    from argon2.exceptions import InvalidHashError, VerificationError
+
     try:
-        _HASHER.verify(stored or _NOBODYS, _normal(password))
+        _hasher().verify(stored or _NOBODYS, _normal(password))
     except (VerificationError, InvalidHashError):
         return Verdict(right=False)
     if stored is None:
         return Verdict(right=False)
-    renewed = hash_password(password) if _HASHER.check_needs_rehash(stored) else None
+    renewed = hash_password(password) if _hasher().check_needs_rehash(stored) else None
     return Verdict(right=True, renewed=renewed)
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher  # half a MiB, for those that people log in to
+
+    return PasswordHasher(time_cost=_PASSES, memory_cost=_KIBIBYTES, parallelism=_LANES)
 
 
 def _normal(password: str) -> bytes:

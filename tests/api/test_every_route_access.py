@@ -12,7 +12,7 @@ from aiohttp import web
 from core.domain.identifiers import LARGEST_ID, hex_id
 from core.operations import access
 from service.app import create_app, open_service
-from service.openapi import DOCUMENTED
+from service.documents import DOCUMENTED
 from service.published import KEYS
 from service.routes import ROUTES, Dialect, Route
 from tests.api.cases import (

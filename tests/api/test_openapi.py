@@ -17,7 +17,7 @@ from openapi_spec_validator import validate
 from core.domain.access import Role
 from schemas.forms import FORM
 from service.dialects.patchworks.login import log_in_user
-from service.openapi import DOCUMENTED
+from service.documents import DOCUMENTED
 from service.routes import ROUTES, Dialect, Route
 from service.told import TOLD
 from tests.api.cases import every, every_route, names_of

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.routes import Dialect, Route
+from service.told import TOLD
 from tests.api.cases import arrange, every, names_of
 from tests.api.conftest import Ground
 from tests.clients.conftest import Client
@@ -58,7 +59,7 @@ async def test_an_operation_is_answered(client: Client, ground: Ground, route: R
     answer = await client.call(name_of(route), **params_of(route, arranged))
     assert (client.last.method, client.last.status) == (route.method, route.success)
     assert answer == client.last.json
-    assert isinstance(answer, list if route.told.many else dict)
+    assert isinstance(answer, list if TOLD[route.handler].many else dict)
 
 
 @every_operation

@@ -19,7 +19,7 @@ import pytest
 from core.domain.identifiers import hex_id
 from core.operations import schedules, undo
 from service.dialects.oauth.token import GRANT
-from service.openapi import DOCUMENTED
+from service.documents import DOCUMENTED
 from service.routes import ROUTES, Dialect
 from tests.api.cases import titles
 from tests.api.conftest import Ground
