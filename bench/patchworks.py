@@ -136,7 +136,7 @@ async def _beside_logins(ours: Contestant, names: Sequence[tuple[str, str]], siz
     """The 99th percentile of reads alone and beside logins, in seconds, by turns; and how many logins there were."""
     case = replace(VERSION, name="read beside logins", connections=READING)
     alone, beside, logins = [], [], 0
-    for _ in range(size.rounds):
+    for _ in range(size.rounds(case)):
         alone.append((await ours.load(case, size.requests(case))).p99_seconds)
         async with aiohttp.ClientSession(ours.site.url) as session, _logging_in(session, names) as done:
             beside.append((await ours.load(case, size.requests(case))).p99_seconds)
