@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from marshmallow import ValidationError
 
 from core.domain.documents import Json
@@ -145,7 +146,16 @@ _READER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refus
 
 
 def _is_json(text: str) -> bool:
-    """Numbers are left as text: only their form is in question, and Python would refuse to convert long ones."""
+    """What orjson takes is JSON, and there is more. Numbers are left as text then: only their form is in question, and
+    Python would refuse to convert long ones."""
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return _is_any_json(text)
+    return True
+
+
+def _is_any_json(text: str) -> bool:
     try:
         _READER.decode(text)
     except (ValueError, RecursionError):
