@@ -50,7 +50,7 @@ test-contracts: ## what those clients and a generated run are answered, by the v
 	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_CONTRACTS="$(CONTRACTS)" PENSTOCK_RECORDED="$(abspath $(RECORDED))" $(BIN)/python -m pytest tests/contracts -p no:xdist -p tests.contracts.tally
 
 test-schemathesis: ## requests made up from the OpenAPI document alone: EXAMPLES=how many an operation, SEED=which
-	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_EXAMPLES="$(EXAMPLES)" PENSTOCK_SEED="$(SEED)" $(BIN)/pytest tests/schemathesis -p no:xdist -q
+	@$(PYTHON) cli/bootstrap.py --dev && exec env PENSTOCK_EXAMPLES="$(EXAMPLES)" PENSTOCK_SEED="$(SEED)" $(BIN)/pytest tests/schemathesis -n 2 --dist load -q
 
 schema: ## write core/store/schema.sql anew from the migrations
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/python -m tests.support.write_schema
@@ -59,7 +59,7 @@ faults: ## what happens when processes are killed and servers go away, one promi
 	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -q
 
 faults-short: ## the same without those that take longest
-	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -p no:xdist -q -m "not long"
+	@$(PYTHON) cli/bootstrap.py --dev && exec $(BIN)/pytest tests/faults -n 2 --dist load -q -m "not long"
 
 fuzz: ## the query language on inputs nobody thought of, for FUZZ_SECONDS=60; FUZZ_REPLAY=file tries a kept one again
 	@$(PYTHON) cli/bootstrap.py --fuzz && exec $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_REPLAY),--replay "$(FUZZ_REPLAY)")

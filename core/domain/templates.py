@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property
 from typing import TypeAlias
 
 
@@ -52,8 +53,16 @@ class Given:
 Part: TypeAlias = str | Hole | Given
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Template:
     """Constant text, holes, and parts that may be missing, in order. Written once as a constant, and only itself."""
 
     parts: tuple[Part, ...]
+
+    @cached_property
+    def head(self) -> Template:
+        """The same without the members it ends with, for whoever has them at hand."""
+        *parts, last = self.parts
+        assert isinstance(last, Hole), "it ends with members"
+        assert last.form is Form.MEMBERS, "it ends with members"
+        return Template(tuple(parts))

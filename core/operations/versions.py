@@ -201,7 +201,7 @@ async def _insert(connection: Connection, claim: Claim, flow_id: int, new: NewVe
         if flow_class is not None:
             check_class(outline, flow_class)
         raise NotFound(FLOW_UNKNOWN)
-    return Shown.of(row)
+    return Shown(row["id"], row["shown"] + new.content.body[1:].encode(), row["revision"])
 
 
 def _outline(new: NewVersion) -> Outline:

@@ -97,14 +97,15 @@ async def insert(
     classes: Sequence[str],
     template: Template,
 ) -> asyncpg.Record | None:
-    """A new Inactive version with its audit event, in a flow of one of these classes: its id and revision, and shown.
+    """A new Inactive version with its audit event, in a flow of one of these classes: its id and revision, and shown,
+    without the body, which the caller has at hand.
 
     None if the token opens nothing, does not admit this, or sees no such flow.
 
     Raises AlreadyExists, through the constraint, when the name is taken.
     """
     return await connection.fetchrow(
-        showing_version(_INSERT, template),
+        showing_version(_INSERT, template.head),
         claim.digest,
         claim.application_id,
         list(admitting(claim.need)),
