@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+from service.beside import beside
 
 EVERY_SECONDS = 5.0
 """How long what nobody uses may stay. Giving it back takes up to 2 ms, or some microseconds when there is nothing; to
@@ -45,16 +47,12 @@ async def giving_back() -> AsyncIterator[None]:
     Enter it before anything starts a thread.
     """
 
-    async def run() -> None:
-        while True:
-            give_back()
-            await asyncio.sleep(EVERY_SECONDS)
-
     share()
-    task = asyncio.create_task(run())
-    try:
+    async with beside(_keep_giving_back()):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+
+
+async def _keep_giving_back() -> None:
+    while True:
+        give_back()
+        await asyncio.sleep(EVERY_SECONDS)

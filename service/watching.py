@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import asyncpg
 import structlog
@@ -12,6 +12,7 @@ import structlog
 from core.domain.errors import Unavailable
 from core.store import jobs
 from core.store.database import UNREACHABLE, Database
+from service.beside import beside
 
 LOOK_SECONDS = 0.1
 """What a watcher learns a change late by, at most; a person sees no difference."""
@@ -97,10 +98,5 @@ class _Watcher:
 @asynccontextmanager
 async def open_watch(database: Database) -> AsyncIterator[Watch]:
     watch = Watch(database)
-    task = asyncio.create_task(watch.run())
-    try:
+    async with beside(watch.run()):
         yield watch
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
